@@ -1,0 +1,96 @@
+/** Decisions as values: a permit or a denial with a reason from a closed list, and the record that keeps either. */
+import type { MandateUse } from './claims.ts';
+import type { CredentialType, PolicyInput, PolicyOutcome, PolicySubject, PolicyWorkload } from './policyInput.ts';
+
+/** Why a well-formed, authenticated exchange was denied: `reason` of a 403/404 body. Documented in docs/reference/errors.md. */
+export const DENIAL_REASONS = {
+  ZoneFrozen: 'the zone is frozen (`Zone.spec.freeze`)',
+  NoActivePolicy: 'the zone has no active policy set',
+  ApplicationExpired: '`Application.spec.expiresAt` has passed',
+  ResourceUnknown: 'no accepted Resource of the zone has this identifier',
+  ScopeNotDeclared: 'the Resource does not declare the scope',
+  ScopeNotGranted: 'no Grant in force gives this application, for this subject, the scope on the Resource',
+  SubjectNotPermitted: 'the Application may not present tokens of this user or audience',
+  PolicyDenied: 'a policy of the active set denied the scope',
+  PolicyNotAllowed: 'no policy of the active set allows the scope',
+  PolicyFailed: 'the active set could not be evaluated, which denies',
+  LifetimeExhausted: 'what bounds the lifetime (policy, Grant, Application, subject token) leaves less than one second',
+} as const;
+
+export type DenialReason = keyof typeof DENIAL_REASONS;
+
+export interface Denial {
+  readonly type: 'denial';
+  readonly reason: DenialReason;
+  /** For the caller: names the check, the object and, for policy, its deny strings. Never a secret or an unverified claim. */
+  readonly message: string;
+  readonly scope?: string;
+  readonly resource?: string;
+  readonly denials?: readonly { readonly policy: string; readonly reason: string }[];
+  /** The Grant that came nearest, `<namespace>/<name>`, with what it lacks: for operators and `caracal explain`. */
+  readonly nearestGrant?: { readonly grant: string; readonly missing: readonly string[] };
+}
+
+/** Who asks, as authentication found it. Frozen at login and kept with the authority record. */
+export interface Principal {
+  readonly applicationID: string;
+  readonly applicationUID: string;
+  readonly credential: CredentialType;
+  /** What instance of the credential: pod UID, key thumbprint, secret digest. */
+  readonly instance: string;
+  readonly workload: PolicyWorkload | null;
+}
+
+/** A checked exchange, before policy. */
+export interface ExchangeRequest {
+  readonly zoneID: string;
+  readonly principal: Principal;
+  readonly subject: PolicySubject;
+  readonly use: MandateUse;
+  /** Undefined for a login. */
+  readonly resource: string | undefined;
+  readonly scopes: readonly string[];
+  /** Seconds asked for, already inside the wire's cap. */
+  readonly ttlSeconds: number | undefined;
+  readonly sid: string;
+  readonly rootSid: string;
+  /** Unix seconds: the earliest end of whatever the request rests on (subject token, authority record). */
+  readonly notAfter: number | undefined;
+}
+
+export interface Permit {
+  readonly type: 'permit';
+  readonly request: ExchangeRequest;
+  /** Unix seconds. */
+  readonly expiresAt: number;
+  /** `<namespace>/<name>` of every Grant that covered a scope. */
+  readonly grants: readonly string[];
+  readonly policyDigest: string;
+}
+
+/** What is durable before a mandate exists, and the evidence of every refusal. Holds no token and no secret. */
+export interface DecisionRecord {
+  /** UUIDv7. */
+  readonly id: string;
+  readonly zoneUID: string;
+  readonly zoneID: string;
+  /** Unix milliseconds. */
+  readonly at: number;
+  readonly requestID: string;
+  readonly kind: 'exchange' | 'refusal';
+  readonly outcome: 'permit' | 'denial' | 'error';
+  /** Set exactly when outcome is permit. */
+  readonly jti?: string;
+  /** Unix seconds; set exactly when outcome is permit. */
+  readonly expiresAt?: number;
+  readonly epoch: number;
+  readonly policyDigest?: string;
+  /** The wire's `error` where one was sent. */
+  readonly error?: string;
+  readonly denial?: Denial;
+  readonly request?: ExchangeRequest;
+  readonly grants?: readonly string[];
+  /** The input of each scope's decision, so that it can be replayed. */
+  readonly inputs?: readonly PolicyInput[];
+  readonly outcomes?: readonly PolicyOutcome[];
+}

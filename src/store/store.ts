@@ -1,0 +1,68 @@
+/** The port to what must be durable: decisions, single-use ids, authority records and zone epochs. */
+import type { DecisionRecord, Principal } from '../authority/decision.ts';
+import type { PolicySubject } from '../authority/policyInput.ts';
+import type { AuthorityChange } from '../authority/feed.ts';
+
+/** One login: who, for whom, until when. `sid` is deterministic (tokens of one instance share it). */
+export interface AuthorityRecord {
+  readonly sid: string;
+  readonly rootSid: string;
+  readonly zoneUID: string;
+  readonly principal: Principal;
+  readonly subject: PolicySubject;
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+  /** Unix seconds. */
+  readonly expiresAt: number;
+}
+
+/** A single-use id: unique in (class, zone, key). Empty zone: keyed across zones. */
+export interface SingleUse {
+  readonly class: 'private_key_jwt' | 'login_token';
+  readonly zoneUID: string;
+  readonly key: string;
+  /** Unix seconds until which it must be remembered. */
+  readonly expiresAt: number;
+}
+
+export interface Commit {
+  readonly decision: DecisionRecord;
+  /** Spent in the same transaction; if any was spent before, nothing of the commit happens. */
+  readonly consume?: readonly SingleUse[];
+  /** Upserted in the same transaction (latest expiry wins). */
+  readonly authorityRecord?: AuthorityRecord;
+}
+
+export type CommitResult =
+  | { readonly ok: true; /** Highest epoch of the zone known to the store. */ readonly zoneEpoch: number }
+  | { readonly ok: false; readonly replayed: SingleUse };
+
+export interface ZoneEpoch {
+  readonly zoneUID: string;
+  readonly epoch: number;
+  /** Snapshot digest that this epoch was raised for. */
+  readonly digest: string;
+}
+
+/**
+ * Durable state of the STS. Every method resolves only after its effect is on disk (group commit).
+ * A method rejects with StoreUnavailable when the store cannot be written; nothing then has happened.
+ */
+export interface Store {
+  /** Random id of this database's life; a restored or new database has another. */
+  readonly incarnation: string;
+  commit(commit: Commit): Promise<CommitResult>;
+  /** Compare-and-set on (epoch, digest): same digest → the present epoch, another → epoch + 1. */
+  raiseEpoch(zoneUID: string, digest: string, change: AuthorityChange): Promise<ZoneEpoch>;
+  zoneEpoch(zoneUID: string): Promise<ZoneEpoch | undefined>;
+  authorityRecord(zoneUID: string, sid: string): Promise<AuthorityRecord | undefined>;
+  decisionByJTI(zoneUID: string, jti: string): Promise<DecisionRecord | undefined>;
+  decision(zoneUID: string, id: string): Promise<DecisionRecord | undefined>;
+  /** Newest first. */
+  decisions(zoneUID: string, limit: number): Promise<readonly DecisionRecord[]>;
+  close(): Promise<void>;
+}
+
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable';
+}
