@@ -1,0 +1,21 @@
+/** Time and randomness as ports: only the entry points hold the real ones. */
+
+export interface Clock {
+  /** Wall clock, Unix milliseconds. */
+  now(): number;
+  /** Monotonic milliseconds, for ages and deadlines. */
+  monotonic(): number;
+}
+
+/** Fills `size` random bytes. */
+export type RandomBytes = (size: number) => Uint8Array;
+
+/** A UUIDv7 (RFC 9562 §5.7) for `now` (Unix milliseconds). */
+export function uuidv7(now: number, randomBytes: RandomBytes): string {
+  const bytes = Buffer.from(randomBytes(16));
+  bytes.writeUIntBE(now, 0, 6);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
