@@ -1,12 +1,13 @@
 import { defineConfig } from 'vitest/config';
+import { createCountReporter } from './scripts/countReporter.ts';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/bench/**'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    reporters: ['default', createCountReporter()],
   },
 });

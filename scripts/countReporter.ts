@@ -1,0 +1,26 @@
+/** A test reporter that ends the run with the one plain line CI reads. */
+import type { Reporter, TestModule } from 'vitest/node';
+
+function countTests(modules: readonly TestModule[]) {
+  let passed = 0;
+  let failed = 0;
+  for (const testModule of modules) {
+    if (testModule.errors().length > 0) failed += 1;
+    for (const test of testModule.children.allTests()) {
+      const state = test.result().state;
+      if (state === 'passed') passed += 1;
+      if (state === 'failed') failed += 1;
+    }
+  }
+  return { passed, failed };
+}
+
+/** Counts tests, files that could not be run, and errors outside of any test. */
+export function createCountReporter(): Reporter {
+  return {
+    onTestRunEnd(modules, unhandledErrors) {
+      const { passed, failed } = countTests(modules);
+      process.stdout.write(`\n${passed} passed, ${failed + unhandledErrors.length} failed\n`);
+    },
+  };
+}
