@@ -30,7 +30,9 @@ export function pinnedNode() {
 
 /** Installs exactly package-lock.json, once per version of it. Packages' install scripts are not run. */
 export function ensureInstalled() {
-  const digest = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json'))).digest('hex');
+  const digest = createHash('sha256')
+    .update(readFileSync(join(ROOT, 'package-lock.json')))
+    .digest('hex');
   const stamp = join(ROOT, 'node_modules', '.caracal-installed');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return;
   say('installing packages (npm ci; about half a minute, once per change of package-lock.json)');

@@ -6,7 +6,8 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { ROOT, say } from './setup.mjs';
 
-const cacheRoot = () => process.env.CARACAL_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'caracal');
+const cacheRoot = () =>
+  process.env.CARACAL_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'caracal');
 
 /** The version that a go.mod of ours requires of a module; the one place where a tool's version is written. */
 export function pinnedVersion(goMod, module) {
@@ -115,7 +116,12 @@ export function ensureControlPlane() {
   mkdirSync(folder, { recursive: true });
   const [major, minor] = version.split('.');
   const variable = (name, value) => `-X k8s.io/component-base/version.${name}=${value}`;
-  const ldflags = ['-s -w', variable('gitVersion', `v${version}`), variable('gitMajor', major), variable('gitMinor', minor)];
+  const ldflags = [
+    '-s -w',
+    variable('gitVersion', `v${version}`),
+    variable('gitMajor', major),
+    variable('gitMinor', minor),
+  ];
   for (const { name, package: main, seconds } of CONTROL_PLANE) {
     const target = join(folder, name);
     if (existsSync(target)) continue;

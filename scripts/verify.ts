@@ -9,9 +9,15 @@ const node = (...args: readonly string[]) => [process.execPath, '--disable-warni
 const STEPS: readonly { readonly name: string; readonly command: readonly string[] }[] = [
   { name: 'types', command: [bin('tsc'), '-p', '.'] },
   { name: 'lint', command: [bin('oxlint'), '--deny-warnings'] },
-  { name: 'format', command: node(join(root, 'node_modules/prettier/bin/prettier.cjs'), '--check', '--log-level', 'warn', '.') },
+  {
+    name: 'format',
+    command: node(join(root, 'node_modules/prettier/bin/prettier.cjs'), '--check', '--log-level', 'warn', '.'),
+  },
   { name: 'generated files', command: node('scripts/generate.ts', '--check') },
-  { name: 'documents against code', command: node('node_modules/vitest/vitest.mjs', 'run', '--reporter=dot', 'test/docs') },
+  {
+    name: 'documents against code',
+    command: node('node_modules/vitest/vitest.mjs', 'run', '--reporter=dot', 'test/docs'),
+  },
   { name: 'dead exports and dependencies', command: node('node_modules/knip/bin/knip.js', '--no-progress') },
   { name: 'licences', command: node('scripts/licences.ts') },
 ];

@@ -1,0 +1,125 @@
+/** The story on a real kube-apiserver: kubectl, real ServiceAccount tokens, and the roles as processes with their own rights. */
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startCluster, type Cluster } from '../../test/support/cluster.ts';
+import { isOK } from './embedded.ts';
+import type { Environment, EnvironmentOptions } from './environment.ts';
+import { freePort, startCaracal, startGateway, until, type RunningProcess } from './processes.ts';
+import { withIdentityProvider } from './zone.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const SYSTEM = 'caracal-system';
+
+export async function startKubernetes(options: EnvironmentOptions): Promise<Environment> {
+  const folder = await mkdtemp(join(tmpdir(), 'caracal-demo-'));
+  options.say('starting etcd and kube-apiserver');
+  const cluster = await startCluster();
+  const running: RunningProcess[] = [];
+  const close = async () => {
+    await Promise.all(running.map((process) => process.stop()));
+    await cluster.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    return { ...(await play(cluster, folder, running, options)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function play(
+  cluster: Cluster,
+  folder: string,
+  running: RunningProcess[],
+  { identityProviderKey, service, say }: EnvironmentOptions,
+): Promise<Omit<Environment, 'close'>> {
+  say('kubectl apply -f crds -f crds/admission -f install/rbac.yaml');
+  await cluster.installCRDs();
+  await cluster.kubectl(['apply', '-f', join(ROOT, 'install/namespace.yaml'), '-f', join(ROOT, 'install/rbac.yaml')]);
+  await cluster.kubectl(['apply', '-f', join(ROOT, 'examples/quickstart-kubernetes')]);
+
+  const issuer = `http://127.0.0.1:${await freePort()}`;
+  running.push(await startSTS(cluster, folder, issuer), await startController(cluster, folder, issuer));
+  const manifests = join(folder, 'manifests');
+  await cp(join(ROOT, 'examples/quickstart'), manifests, { recursive: true });
+  await withIdentityProvider(join(manifests, 'zone.yaml'), identityProviderKey);
+  say('kubectl apply -f examples/quickstart');
+  await cluster.kubectl(['apply', '-f', manifests]);
+  const kinds =
+    'zones.caracal.run,applications.caracal.run,resources.caracal.run,grants.caracal.run,policies.caracal.run,policysets.caracal.run';
+  await cluster.kubectl(['wait', '--for=condition=Ready', kinds, '--all', '-n', 'quickstart', '--timeout=60s']);
+
+  const zoneID = 'quickstart.shop';
+  const tokenFile = join(folder, 'gateway-token');
+  await writeFile(tokenFile, await podToken(cluster, 'orders', 'orders-gateway', `${issuer}/zones/${zoneID}/gateways`));
+  const [port, admin] = [await freePort(), await freePort()];
+  const gateway = startGateway([
+    ...['--token-file', tokenFile, '--admin', `127.0.0.1:${admin}`],
+    ...['--protect', `quickstart/orders=127.0.0.1:${port}:${service.host}`],
+  ]);
+  running.push(gateway);
+  const readiness = until('the gateway’s readiness', () => isOK(`http://127.0.0.1:${admin}/ready`));
+  await Promise.race([readiness, gateway.line(() => false)]);
+
+  return {
+    issuer,
+    zoneID,
+    gateway: `http://127.0.0.1:${port}`,
+    agentToken: (audience) => podToken(cluster, 'assistant', 'assistant', audience),
+    deleteGrantCommand: 'kubectl delete grants.caracal.run assistant-orders -n quickstart',
+    deleteGrant: async () => {
+      await cluster.kubectl(['delete', 'grants.caracal.run', 'assistant-orders', '-n', 'quickstart', '--wait=false']);
+    },
+    show: async () => [
+      {
+        command: 'kubectl get caracal -n quickstart',
+        output: await cluster.kubectl(['get', 'caracal', '-n', 'quickstart']),
+      },
+    ],
+  };
+}
+
+/** What the kubelet would project into the pod: a token bound to it, for one audience. */
+function podToken(cluster: Cluster, pod: string, serviceAccount: string, audience: string): Promise<string> {
+  const bound = ['--bound-object-kind', 'Pod', '--bound-object-name', pod];
+  return cluster
+    .kubectl(['create', 'token', serviceAccount, '-n', 'quickstart', '--audience', audience, ...bound])
+    .then((token) => token.trim());
+}
+
+async function startSTS(cluster: Cluster, folder: string, issuer: string): Promise<RunningProcess> {
+  const token = await cluster.serviceAccountToken(SYSTEM, 'caracal-sts', 'https://kubernetes.default.svc');
+  const listen = new URL(issuer).host;
+  const data = join(folder, 'sts');
+  const sts = startCaracal([
+    'sts',
+    '--kubeconfig',
+    cluster.kubeconfigFor(token),
+    '--issuer',
+    issuer,
+    '--listen',
+    listen,
+    '--data',
+    data,
+  ]);
+  await Promise.race([until('the STS’s health', () => isOK(`${issuer}/health`)), sts.line(() => false)]);
+  return sts;
+}
+
+async function startController(cluster: Cluster, folder: string, issuer: string): Promise<RunningProcess> {
+  const token = await cluster.serviceAccountToken(SYSTEM, 'caracal-controller', 'https://kubernetes.default.svc');
+  const forSTS = join(folder, 'controller-token');
+  await writeFile(forSTS, await cluster.serviceAccountToken(SYSTEM, 'caracal-controller', issuer), { mode: 0o600 });
+  const health = `127.0.0.1:${await freePort()}`;
+  const controller = startCaracal([
+    ...['controller', '--kubeconfig', cluster.kubeconfigFor(token), '--issuer', issuer],
+    ...['--sts', issuer, '--sts-token-file', forSTS, '--listen', health],
+  ]);
+  await Promise.race([
+    until('the controller’s readiness', () => isOK(`http://${health}/ready`)),
+    controller.line(() => false),
+  ]);
+  return controller;
+}
