@@ -1,0 +1,250 @@
+/** A folder of manifests as the source of the configuration, with the API server's manners: identity, versions, last good state. */
+import { join } from 'node:path';
+import * as z from 'zod';
+import type { Clock, RandomBytes } from '../authority/clock.ts';
+import type { Publisher } from '../controller/ports.ts';
+import type { WatchedKind, World, WorldSource } from '../compiler/world.ts';
+import type { SigningKeySource } from '../sts/ports.ts';
+import { prepareDataFolder, readText, writeAtomically } from './dataFolder.ts';
+import { createFolderReader } from './folderReader.ts';
+import type { FolderReading } from './folderReader.ts';
+import { createKeyFiles } from './keyFiles.ts';
+import type { StoredKeySet } from './keyFiles.ts';
+import { createObjectStore, EMPTY_STATE } from './objectStore.ts';
+import type { StoreState } from './objectStore.ts';
+import { planObjects } from './plan.ts';
+import type { Problem } from './problem.ts';
+import { createPublisher } from './publisher.ts';
+import { createFolderWatcher } from './watcher.ts';
+import { toWorld } from './world.ts';
+
+export interface FolderSourceConfig {
+  /** Files and folders of manifests. */
+  readonly paths: readonly string[];
+  /** Absolute path; holds state.json and keys/. */
+  readonly data: string;
+  readonly systemNamespace: string;
+  /** Milliseconds; defaults 75 and 2000. */
+  readonly debounce?: number;
+  readonly rescanEvery?: number;
+}
+
+export interface FolderSourcePorts {
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  /** What goes wrong where nobody waits for it, such as saving the state. */
+  readonly onError: (error: Error) => void;
+}
+
+export interface FolderReport {
+  readonly problems: readonly Problem[];
+  readonly notes: readonly Problem[];
+}
+
+export interface FolderSource extends WorldSource, SigningKeySource {
+  readonly publisher: Publisher;
+  /** What is wrong with the files now. */
+  report(): FolderReport;
+  /** Called when `report()` changed. Returns the unsubscribe function. */
+  onReport(listener: (report: FolderReport) => void): () => void;
+}
+
+const KINDS: readonly WatchedKind[] = [
+  'Zone',
+  'Application',
+  'Resource',
+  'Grant',
+  'Policy',
+  'PolicySet',
+  'PolicySetRevision',
+  'Namespace',
+  'KeySet',
+];
+
+export function createFolderSource(config: FolderSourceConfig, ports: FolderSourcePorts): FolderSource {
+  const { clock } = ports;
+  const reader = createFolderReader(config.paths, config.data);
+  const files = createKeyFiles(join(config.data, 'keys'));
+  const statePath = join(config.data, 'state.json');
+  const changed = createSignal<void>();
+  const reported = createSignal<FolderReport>();
+  let store = createObjectStore(EMPTY_STATE, ports);
+  let keySets: ReadonlyMap<string, StoredKeySet> = new Map();
+  let world: World | undefined;
+  let keyVersion = 0;
+  let lastLook = clock.monotonic();
+  let report: FolderReport = { problems: [], notes: [] };
+  let closed = false;
+
+  const saver = createSaver(() => writeAtomically(statePath, `${JSON.stringify(store.state())}\n`), ports.onError);
+  const touch = () => {
+    world = undefined;
+    saver.schedule();
+    changed.emit();
+  };
+  const forgetKeys = async () => {
+    const zones = new Set(store.state().objects.map(({ object }) => object.metadata.uid));
+    const gone = [...keySets.keys()].filter((uid) => !zones.has(uid));
+    if (gone.length === 0) return;
+    keySets = new Map([...keySets].filter(([uid]) => zones.has(uid)));
+    await Promise.all(gone.map((uid) => files.remove(uid)));
+  };
+  const look = createSingleFlight(async () => {
+    const reading = await settle(reader, () => store.state(), config.debounce ?? DEBOUNCE);
+    if (closed) return;
+    watcher.follow(reading.folders);
+    const plan = planObjects(reading.files, store.state());
+    lastLook = clock.monotonic();
+    if (store.apply(plan.desired)) {
+      await forgetKeys();
+      touch();
+    }
+    const next = { problems: plan.problems, notes: plan.notes };
+    if (JSON.stringify(next) !== JSON.stringify(report)) reported.emit((report = next));
+  });
+  const watcher = createFolderWatcher(
+    { debounce: config.debounce ?? DEBOUNCE, rescanEvery: config.rescanEvery ?? 2000 },
+    () => void look().catch(ports.onError),
+  );
+
+  return {
+    async start() {
+      await prepareDataFolder(config.data);
+      store = createObjectStore(parseState(await readText(statePath), statePath), ports);
+      keySets = await files.load();
+      await look();
+      await saver.flush();
+    },
+    world: () => (world ??= toWorld(store.state(), keySets, config.systemNamespace)),
+    versions() {
+      const version = String(store.state().counter + keyVersion);
+      return Object.fromEntries(KINDS.map((kind) => [kind, version]));
+    },
+    keys(zoneUID) {
+      const stored = keySets.get(zoneUID);
+      return stored?.ok ? stored.keys : [];
+    },
+    onChange: changed.listen,
+    lastEventAge: () => clock.monotonic() - lastLook,
+    report: () => report,
+    onReport: reported.listen,
+    publisher: createPublisher({
+      store: () => store,
+      changed: touch,
+      saved: () => saver.flush(),
+      async writeKeys(zoneUID, keys) {
+        await files.write(zoneUID, keys);
+        keySets = new Map([...keySets, [zoneUID, { ok: true, keys }]]);
+        keyVersion += 1;
+        touch();
+      },
+    }),
+    async close() {
+      closed = true;
+      watcher.close();
+      await look.idle();
+      await saver.flush();
+    },
+  };
+}
+
+const DEBOUNCE = 75;
+
+/** What vanished may only be half saved (truncate, then write; backup, then rename): it is looked at twice. */
+async function settle(
+  reader: { read(): Promise<FolderReading> },
+  state: () => StoreState,
+  pause: number,
+): Promise<FolderReading> {
+  const reading = await reader.read();
+  const full = new Set(reading.files.filter((file) => !isEmpty(file.manifest)).map((file) => file.id));
+  const vanished = state().objects.some(({ file }) => file !== undefined && !full.has(file));
+  if (!vanished) return reading;
+  await new Promise((resolve) => {
+    setTimeout(resolve, pause);
+  });
+  return reader.read();
+}
+
+function isEmpty(manifest: FolderReading['files'][number]['manifest']): boolean {
+  return manifest.documents.length === 0 && manifest.problems.length === 0;
+}
+
+const stateFile = z.object({
+  version: z.literal(1),
+  counter: z.int().min(0),
+  objects: z.array(z.looseObject({ object: z.looseObject({ kind: z.string(), metadata: z.looseObject({}) }) })),
+  namespaces: z.array(z.looseObject({ name: z.string() })),
+});
+
+/** Our own file, checked for shape only; a damaged one is refused rather than replaced, since it holds identities. */
+function parseState(text: string | undefined, path: string): StoreState {
+  if (text === undefined) return EMPTY_STATE;
+  try {
+    return stateFile.parse(JSON.parse(text)) as unknown as StoreState;
+  } catch (error) {
+    throw new Error(`${path} cannot be used: restore it, or delete the folder to begin anew with new identities`, {
+      cause: error,
+    });
+  }
+}
+
+interface Signal<T> {
+  listen(listener: (value: T) => void): () => void;
+  emit(value: T): void;
+}
+
+function createSignal<T>(): Signal<T> {
+  const listeners = new Set<(value: T) => void>();
+  return {
+    listen(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    emit(value) {
+      for (const listener of listeners) listener(value);
+    },
+  };
+}
+
+/** Runs one at a time; a call during a run is answered by one more run after it. */
+function createSingleFlight(run: () => Promise<void>): (() => Promise<void>) & { idle(): Promise<void> } {
+  let tail: Promise<void> = Promise.resolve();
+  let queued: Promise<void> | undefined;
+  const start = () => {
+    queued ??= tail.then(() => {
+      queued = undefined;
+      return run();
+    });
+    tail = queued.then(
+      () => undefined,
+      () => undefined,
+    );
+    return queued;
+  };
+  return Object.assign(start, { idle: () => tail });
+}
+
+interface Saver {
+  schedule(): void;
+  flush(): Promise<void>;
+}
+
+/** Saves soon after a change, many changes at once. */
+function createSaver(save: () => Promise<void>, onError: (error: Error) => void): Saver {
+  let timer: NodeJS.Timeout | undefined;
+  const run = createSingleFlight(save);
+  return {
+    schedule() {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        run().catch(onError);
+      }, 50);
+    },
+    flush() {
+      clearTimeout(timer);
+      timer = undefined;
+      return run();
+    },
+  };
+}
