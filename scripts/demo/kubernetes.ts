@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { startCluster, type Cluster } from '../../test/support/cluster.ts';
 import { isOK } from './embedded.ts';
 import type { Environment, EnvironmentOptions } from './environment.ts';
-import { freePort, startCaracal, startGateway, until, type RunningProcess } from './processes.ts';
+import { freePort, startGateway, until, type RunningProcess } from './processes.ts';
+import { installRoles, startController, startSTS } from './roles.ts';
 import { withIdentityProvider } from './zone.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const SYSTEM = 'caracal-system';
 
 export async function startKubernetes(options: EnvironmentOptions): Promise<Environment> {
   const folder = await mkdtemp(join(tmpdir(), 'caracal-demo-'));
@@ -36,8 +36,7 @@ async function play(
   { identityProviderKey, service, say }: EnvironmentOptions,
 ): Promise<Omit<Environment, 'close'>> {
   say('kubectl apply -f crds -f crds/admission -f install/rbac.yaml');
-  await cluster.installCRDs();
-  await cluster.kubectl(['apply', '-f', join(ROOT, 'install/namespace.yaml'), '-f', join(ROOT, 'install/rbac.yaml')]);
+  await installRoles(cluster);
   await cluster.kubectl(['apply', '-f', join(ROOT, 'examples/quickstart-kubernetes')]);
 
   const issuer = `http://127.0.0.1:${await freePort()}`;
@@ -87,39 +86,4 @@ function podToken(cluster: Cluster, pod: string, serviceAccount: string, audienc
   return cluster
     .kubectl(['create', 'token', serviceAccount, '-n', 'quickstart', '--audience', audience, ...bound])
     .then((token) => token.trim());
-}
-
-async function startSTS(cluster: Cluster, folder: string, issuer: string): Promise<RunningProcess> {
-  const token = await cluster.serviceAccountToken(SYSTEM, 'caracal-sts', 'https://kubernetes.default.svc');
-  const listen = new URL(issuer).host;
-  const data = join(folder, 'sts');
-  const sts = startCaracal([
-    'sts',
-    '--kubeconfig',
-    cluster.kubeconfigFor(token),
-    '--issuer',
-    issuer,
-    '--listen',
-    listen,
-    '--data',
-    data,
-  ]);
-  await Promise.race([until('the STS’s health', () => isOK(`${issuer}/health`)), sts.line(() => false)]);
-  return sts;
-}
-
-async function startController(cluster: Cluster, folder: string, issuer: string): Promise<RunningProcess> {
-  const token = await cluster.serviceAccountToken(SYSTEM, 'caracal-controller', 'https://kubernetes.default.svc');
-  const forSTS = join(folder, 'controller-token');
-  await writeFile(forSTS, await cluster.serviceAccountToken(SYSTEM, 'caracal-controller', issuer), { mode: 0o600 });
-  const health = `127.0.0.1:${await freePort()}`;
-  const controller = startCaracal([
-    ...['controller', '--kubeconfig', cluster.kubeconfigFor(token), '--issuer', issuer],
-    ...['--sts', issuer, '--sts-token-file', forSTS, '--listen', health],
-  ]);
-  await Promise.race([
-    until('the controller’s readiness', () => isOK(`http://${health}/ready`)),
-    controller.line(() => false),
-  ]);
-  return controller;
 }

@@ -7,6 +7,7 @@ const root = join(import.meta.dirname, '../..');
 const MAIN = ['--disable-warning=ExperimentalWarning', join(root, 'src/main.ts')];
 
 export interface RunningProcess {
+  readonly pid: number;
   /** Resolves with the first line of standard output that `wanted` accepts; rejects when the process ends before. */
   line(wanted: (line: string) => boolean): Promise<string>;
   stop(): Promise<void>;
@@ -29,7 +30,7 @@ export function startGateway(args: readonly string[]): RunningProcess {
   return watch(child, 'gateway');
 }
 
-function watch(child: ChildProcess, name: string): RunningProcess {
+export function watch(child: ChildProcess, name: string): RunningProcess {
   const lines: string[] = [];
   const waiting = new Set<() => void>();
   let errors = '';
@@ -52,6 +53,7 @@ function watch(child: ChildProcess, name: string): RunningProcess {
     });
   });
   return {
+    pid: child.pid!,
     line: (wanted) =>
       new Promise((resolve, reject) => {
         const look = () => {
