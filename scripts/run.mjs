@@ -23,6 +23,7 @@ const COMMANDS = {
     gateway: true,
     run: (args) => [...TYPESCRIPT, join(ROOT, 'test/bench/bench.ts'), ...args],
   },
+  generate: { run: (args) => [...TYPESCRIPT, join(ROOT, 'scripts/generate.ts'), ...args] },
   verify: { gateway: true, run: (args) => [...TYPESCRIPT, join(ROOT, 'scripts/verify.ts'), ...args] },
 };
 
