@@ -20,11 +20,33 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   sts: ['api', 'authority', 'compiler', 'policy', 'tokens', 'store', 'audit', 'http', 'kube'],
   gateway: ['authority', 'tokens', 'http'],
   cli: ['api', 'authority', 'compiler', 'policy', 'tokens', 'store', 'audit', 'http', 'kube', 'up'],
-  up: ['api', 'authority', 'compiler', 'policy', 'tokens', 'store', 'audit', 'http', 'kube', 'controller', 'sts', 'gateway'],
+  up: [
+    'api',
+    'authority',
+    'compiler',
+    'policy',
+    'tokens',
+    'store',
+    'audit',
+    'http',
+    'kube',
+    'controller',
+    'sts',
+    'gateway',
+  ],
 };
 
 /** Ports are types: whoever implements one may name it, since a type import leaves no arrow at run time. */
-const PORTS = ['controller/ports.ts', 'sts/ports.ts', 'compiler/world.ts', 'compiler/verdict.ts', 'policy/results.ts', 'policy/engine.ts', 'tokens/keys.ts', 'store/store.ts'];
+const PORTS = [
+  'controller/ports.ts',
+  'sts/ports.ts',
+  'compiler/world.ts',
+  'compiler/verdict.ts',
+  'policy/results.ts',
+  'policy/engine.ts',
+  'tokens/keys.ts',
+  'store/store.ts',
+];
 
 const FORBIDDEN_NAMES = /(^|\/)(utils?|helpers?|common|types|manager)(\.ts|\/)/;
 
@@ -59,7 +81,11 @@ function isAllowed({ from, to, typeOnly }: Import): boolean {
 
 describe('the tree', () => {
   it('has only folders that the table of arrows knows', () => {
-    const folders = new Set(sources().map(folderOf).filter((folder) => folder !== ''));
+    const folders = new Set(
+      sources()
+        .map(folderOf)
+        .filter((folder) => folder !== ''),
+    );
     expect([...folders].filter((folder) => !(folder in ARROWS))).toEqual([]);
   });
 
@@ -82,8 +108,11 @@ describe('the tree', () => {
 
   it('reads environment, wall clock and randomness only in the entry points', () => {
     const entries = ['main.ts', 'gateway/main.ts'];
-    const ambient = /process\.env|process\.argv|Date\.now\(\)|new Date\(\)|Math\.random|randomUUID\(|performance\.now\(\)/;
-    const readers = sources().filter((path) => !entries.includes(path) && ambient.test(readFileSync(join(src, path), 'utf8')));
+    const ambient =
+      /process\.env|process\.argv|Date\.now\(\)|new Date\(\)|Math\.random|randomUUID\(|performance\.now\(\)/;
+    const readers = sources().filter(
+      (path) => !entries.includes(path) && ambient.test(readFileSync(join(src, path), 'utf8')),
+    );
     expect(readers).toEqual([]);
   });
 });
