@@ -155,7 +155,7 @@ function applyObjects(
   for (const [key, { object, file }] of desired.objects) {
     const stored = objects.get(key);
     const next = stored ? updated(stored.object, object, nextVersion) : created(object, nextVersion, ports);
-    if (stored?.object !== next || stored.file !== file) objects.set(key, { object: next, file });
+    if (!stored || stored.object !== next || stored.file !== file) objects.set(key, { object: next, file });
   }
 }
 

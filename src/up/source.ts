@@ -67,6 +67,7 @@ export function createFolderSource(config: FolderSourceConfig, ports: FolderSour
   const files = createKeyFiles(join(config.data, 'keys'));
   const statePath = join(config.data, 'state.json');
   const changed = createSignal<void>();
+  const announce = createTick(() => changed.emit());
   const reported = createSignal<FolderReport>();
   let store = createObjectStore(EMPTY_STATE, ports);
   let keySets: ReadonlyMap<string, StoredKeySet> = new Map();
@@ -80,7 +81,7 @@ export function createFolderSource(config: FolderSourceConfig, ports: FolderSour
   const touch = () => {
     world = undefined;
     saver.schedule();
-    changed.emit();
+    announce();
   };
   const forgetKeys = async () => {
     const zones = new Set(store.state().objects.map(({ object }) => object.metadata.uid));
@@ -133,8 +134,10 @@ export function createFolderSource(config: FolderSourceConfig, ports: FolderSour
       changed: touch,
       saved: () => saver.flush(),
       async writeKeys(zoneUID, keys) {
-        await files.write(zoneUID, keys);
-        keySets = new Map([...keySets, [zoneUID, { ok: true, keys }]]);
+        if (keys.length === 0) await files.remove(zoneUID);
+        else await files.write(zoneUID, keys);
+        const others = [...keySets].filter(([uid]) => uid !== zoneUID);
+        keySets = new Map(keys.length === 0 ? others : [...others, [zoneUID, { ok: true, keys }]]);
         keyVersion += 1;
         touch();
       },
@@ -204,6 +207,19 @@ function createSignal<T>(): Signal<T> {
     emit(value) {
       for (const listener of listeners) listener(value);
     },
+  };
+}
+
+/** Calls `run` once after any number of calls in one tick. */
+function createTick(run: () => void): () => void {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    setImmediate(() => {
+      waiting = false;
+      run();
+    });
   };
 }
 

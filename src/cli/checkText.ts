@@ -1,0 +1,46 @@
+/** The answer of `caracal check` for people: a table of objects, then every problem with its place. */
+import { toTable } from './table.ts';
+import type { CheckedObject } from './check.ts';
+
+export function toCheckText(objects: readonly CheckedObject[]): string {
+  if (objects.length === 0) return 'no Caracal objects found\n';
+  const known = objects.filter((object) => object.kind !== '');
+  const table = toTable([
+    ['KIND', 'NAMESPACE', 'NAME', 'READY', 'REASON'],
+    ...known.map((object) => [object.kind, object.namespace, object.name, ...toReady(object)]),
+  ]);
+  const problems = objects.flatMap(toProblems);
+  const conflict = objects.some(isConflicted) ? CONFLICT_WARNING : '';
+  const found = problems.length === 0 ? '' : `\n${problems.map((line) => `${line}\n`).join('')}`;
+  return `${table}${found}${conflict}`;
+}
+
+const CONFLICT_WARNING = `
+warning: of objects in conflict a cluster accepts the oldest; a folder knows no age, so the first by namespace and name is accepted here
+`;
+
+function toReady({ refused, conditions }: CheckedObject): readonly [string, string] {
+  if (refused.length > 0) return ['-', 'Refused'];
+  const summary = conditions.find(({ type }) => type === 'Ready') ?? conditions.find(({ type }) => type === 'Accepted');
+  return summary ? [summary.status, summary.reason] : ['-', '-'];
+}
+
+function toProblems({ kind, namespace, name, file, line, refused, conditions }: CheckedObject): readonly string[] {
+  const object = kind === '' ? '' : `${kind} ${namespace}/${name}: `;
+  const refusals = refused.map(
+    (refusal) =>
+      `${file}:${refusal.line}: ${object}${refusal.path === '' ? '' : `${refusal.path}: `}${refusal.message}`,
+  );
+  const wrong = conditions
+    .filter(({ type, status }) => status === 'False' && !SUMMARIES.has(type))
+    .filter(({ type, reason }) => type !== 'Programmed' || reason !== 'NotAccepted')
+    .map(({ type, reason, message }) => `${file}:${line}: ${object}${type}=False, ${reason}: ${message}`);
+  return [...refusals, ...wrong];
+}
+
+/** Conditions that only repeat others. */
+const SUMMARIES = new Set(['Ready', 'Enforced', 'Reconciling', 'Stalled']);
+
+function isConflicted({ conditions }: CheckedObject): boolean {
+  return conditions.some(({ type, reason }) => type === 'Accepted' && reason === 'Conflicted');
+}
