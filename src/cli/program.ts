@@ -57,8 +57,16 @@ function addVersion(program: Command, session: Session): void {
   });
 }
 
+const examplesByCommand = new WeakMap<Command, readonly string[]>();
+
+/** The lines that the command's help shows as examples. */
+export function examplesOf(command: Command): readonly string[] {
+  return examplesByCommand.get(command) ?? [];
+}
+
 /** Every command shows one line that works. */
 export function withExample(command: Command, ...examples: readonly string[]): Command {
+  examplesByCommand.set(command, examples);
   const title = examples.length > 1 ? 'Examples' : 'Example';
   return command.addHelpText('after', `\n${title}:\n${examples.map((example) => `  $ ${example}`).join('\n')}`);
 }
