@@ -1,5 +1,71 @@
-/** Commands that start a role: controller, sts, gateway. */
+/** Commands that start a role on a cluster: controller and sts. */
 import type { Command } from 'commander';
+import type { ControllerOptions } from './controllerRole.ts';
+import { logLevel } from './localCommands.ts';
+import { collect, required, withExample } from './program.ts';
 import type { Session } from './program.ts';
+import type { STSOptions } from './stsRole.ts';
 
-export function addRoleCommands(_program: Command, _session: Session): void {}
+export function addRoleCommands(program: Command, session: Session): void {
+  addController(program, session);
+  addSTS(program, session);
+}
+
+function addController(program: Command, session: Session): void {
+  const command = program
+    .command('controller')
+    .description('Reconcile the kinds: validate, compile policy, own signing keys, write status.');
+  cluster(command)
+    .option('--listen <address>', 'where health and metrics are served', '127.0.0.1:8081')
+    .option(
+      '--sts <url>',
+      'an STS replica to observe; repeat for more (default: the EndpointSlices of its Service)',
+      collect,
+      [],
+    )
+    .option('--sts-service <name>', "the STS' Service in Caracal's namespace", 'caracal-sts')
+    .option('--sts-ca <file>', 'PEM certificates to trust for the STS')
+    .option(
+      '--sts-token-file <file>',
+      'ServiceAccount token, with the issuer as audience, to ask the STS with',
+      '/var/run/secrets/caracal/sts/token',
+    );
+  withExample(command, 'caracal controller --issuer https://sts.example.com').action(
+    async (options: ControllerOptions) => {
+      const { runController } = await import('./controllerRole.ts');
+      session.exit = await runController(options, session.runtime);
+    },
+  );
+}
+
+function addSTS(program: Command, session: Session): void {
+  const command = program.command('sts').description('Serve the token endpoint, keys and the feed of the gateways.');
+  cluster(command)
+    .option('--listen <address>', 'where to listen; plain HTTP on a loopback address only', '127.0.0.1:7400')
+    .option('--tls-cert <file>', 'PEM certificate chain; read again when it changes')
+    .option('--tls-key <file>', 'PEM key of the certificate')
+    .option('--data <dir>', 'folder of the store', '/var/lib/caracal')
+    .option('--controller <namespace/name>', 'ServiceAccount that may ask what is programmed')
+    .option(
+      '--allow-jwks-range <cidr>',
+      'address range, private too, that key sets may be fetched from; repeat for more',
+      collect,
+      [],
+    );
+  withExample(
+    command,
+    'caracal sts --issuer https://sts.example.com --listen 0.0.0.0:8443 --tls-cert tls.crt --tls-key tls.key',
+  ).action(async (options: STSOptions) => {
+    const { runSTS } = await import('./stsRole.ts');
+    session.exit = await runSTS(options, session.runtime);
+  });
+}
+
+/** What every role on a cluster needs. */
+function cluster(command: Command): Command {
+  return required(command, '--issuer <url>', 'public base URL of the STS, without a trailing slash')
+    .option('--kubeconfig <file>', 'how to reach the API server (default: the pod it runs in)')
+    .option('--namespace <name>', "Caracal's own namespace", 'caracal-system')
+    .option('--opa <path>', 'the pinned opa (default: CARACAL_OPA, PATH, then the cache)')
+    .addOption(logLevel());
+}

@@ -143,6 +143,7 @@ export function createFolderSource(config: FolderSourceConfig, ports: FolderSour
       },
     }),
     async close() {
+      if (closed) return;
       closed = true;
       watcher.close();
       await look.idle();

@@ -1,5 +1,5 @@
 /** A watched folder behaves as an API server does: identity, generations, last good state, one object in one place. */
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { World } from '../../src/compiler/world.ts';
@@ -10,6 +10,8 @@ afterEach(() => folder.close());
 
 const names = (world: World) => world.applications.map(({ metadata }) => metadata.name).sort();
 const app = (world: World, name: string) => world.applications.find(({ metadata }) => metadata.name === name);
+
+const KEY = { kid: 'k', x: 'A'.repeat(43), y: 'B'.repeat(43), d: 'C'.repeat(43), createdAt: 1, activeAt: undefined };
 
 describe('a folder of manifests', () => {
   it('is a world with defaults, namespaces and identities', async () => {
@@ -71,15 +73,7 @@ describe('a folder of manifests', () => {
     folder = await createFolder({ 'zone.yaml': ZONE });
     const first = await folder.open();
     const zone = first.world().zones[0]!;
-    const key = {
-      kid: 'k',
-      x: 'A'.repeat(43),
-      y: 'B'.repeat(43),
-      d: 'C'.repeat(43),
-      createdAt: 1,
-      activeAt: undefined,
-    };
-    await first.publisher.writeKeySet({ uid: zone.metadata.uid, id: 'shop.shop' }, [key]);
+    await first.publisher.writeKeySet({ uid: zone.metadata.uid, id: 'shop.shop' }, [KEY]);
     await first.publisher.writeStatus(
       {
         kind: 'Zone',
@@ -94,10 +88,10 @@ describe('a folder of manifests', () => {
     const second = await folder.open();
     expect(second.world().zones[0]!.metadata.uid).toBe(zone.metadata.uid);
     expect(second.world().zones[0]!.status).toEqual({ observedGeneration: 1 });
-    expect(second.keys(zone.metadata.uid)).toEqual([key]);
+    expect(second.keys(zone.metadata.uid)).toEqual([KEY]);
     expect(second.world().keySets.get(zone.metadata.uid)).toEqual({
       ok: true,
-      keys: [{ kid: 'k', x: key.x, y: key.y, activeAt: undefined }],
+      keys: [{ kid: 'k', x: KEY.x, y: KEY.y, activeAt: undefined }],
     });
     expect((await stat(join(folder.data, 'keys', `${zone.metadata.uid}.json`))).mode & 0o777).toBe(0o600);
   });
@@ -106,11 +100,13 @@ describe('a folder of manifests', () => {
     folder = await createFolder({ 'zone.yaml': ZONE });
     const source = await folder.open();
     const { uid } = source.world().zones[0]!.metadata;
-    await source.publisher.writeKeySet({ uid, id: 'shop.shop' }, []);
+    await source.publisher.writeKeySet({ uid, id: 'shop.shop' }, [KEY]);
+    expect(source.keys(uid)).toEqual([KEY]);
     await folder.remove('zone.yaml');
     const world = await untilWorld(source, ({ zones }) => zones.length === 0);
     expect(world.keySets.size).toBe(0);
     expect(source.keys(uid)).toEqual([]);
+    expect(await readdir(join(folder.data, 'keys'))).toEqual([]);
   });
 
   it('says which key file is damaged, and nothing of what is in it', async () => {
@@ -214,7 +210,7 @@ describe('one object in two files', () => {
   });
 
   it('is in force from neither when it was never good', async () => {
-    folder = await createFolder({ 'a.yaml': application('one', 'x'), 'b.yaml': application('one', 'y') });
+    folder = await createFolder({ 'a.yaml': application('one', 'x'), 'b.yaml': application('one', 'z') });
     const source = await folder.open();
     expect(source.world().applications).toEqual([]);
     expect(source.report().problems).toHaveLength(2);
