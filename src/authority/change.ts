@@ -1,0 +1,104 @@
+/** The finest change between two snapshots of a zone, so that only mandates it can touch are asked about again. */
+import type { AuthorityChange } from './feed.ts';
+import type { ActivePolicy, GrantEntry, PolicyModule, ResourceEntry, ZoneSnapshot } from './snapshot.ts';
+
+const EVERYTHING: AuthorityChange = { all: true, applications: [], resources: [] };
+
+/**
+ * What changed, or undefined where no issued mandate can be touched. A mandate can be touched exactly if `all`, or its
+ * `client_id` is in `applications`, or one of its targets is in `resources`.
+ *
+ * A changed or removed Grant names its application only (the smaller set); a Resource is named when what a decision
+ * reads of it changed, not for operations or upstream, which gateways get as configuration. Pure additions (a new Grant,
+ * Application, Resource, subject issuer), keys, rate limits and staleness touch nothing: they take no authority away.
+ * A first or vanished zone, another UID, freeze, lifetimes, subject issuers and a policy that cannot be narrowed: all.
+ */
+export function diffZones(
+  before: ZoneSnapshot | undefined,
+  after: ZoneSnapshot | undefined,
+): AuthorityChange | undefined {
+  if (before === after || (before && after && before.digest === after.digest)) return undefined;
+  if (!before || !after || touchesAll(before, after)) return EVERYTHING;
+  const applications = new Set<string>();
+  const resources = new Set<string>();
+  if (!diffPolicies(before.policy, after.policy, applications, resources)) return EVERYTHING;
+  diffApplications(before, after, applications);
+  diffResources(before, after, resources);
+  diffGrants(before, after, applications);
+  if (applications.size === 0 && resources.size === 0) return undefined;
+  return { all: false, applications: [...applications].sort(), resources: [...resources].sort() };
+}
+
+function touchesAll(before: ZoneSnapshot, after: ZoneSnapshot): boolean {
+  if (before.uid !== after.uid || before.id !== after.id) return true;
+  if ((before.frozen === undefined) !== (after.frozen === undefined)) return true;
+  if (before.mandateTTL !== after.mandateTTL || before.sessionTTL !== after.sessionTTL) return true;
+  for (const [name, issuer] of before.subjectIssuers) {
+    if (!isSame(issuer, after.subjectIssuers.get(name))) return true;
+  }
+  return false;
+}
+
+function diffApplications(before: ZoneSnapshot, after: ZoneSnapshot, touched: Set<string>): void {
+  for (const [id, entry] of before.applications) {
+    if (!isSame(entry, after.applications.get(id))) touched.add(id);
+  }
+}
+
+function diffResources(before: ZoneSnapshot, after: ZoneSnapshot, touched: Set<string>): void {
+  for (const [identifier, entry] of before.resources) {
+    const next = after.resources.get(identifier);
+    if (entry !== next && !isSame(toDecided(entry), next && toDecided(next))) touched.add(identifier);
+  }
+}
+
+/** The members of a Resource that checks and policy inputs read. */
+function toDecided({ uid, namespace, name, type, scopes, mandateTTL }: ResourceEntry) {
+  return { uid, namespace, name, type, scopes, mandateTTL };
+}
+
+function diffGrants(before: ZoneSnapshot, after: ZoneSnapshot, touched: Set<string>): void {
+  for (const [key, entries] of before.grants) {
+    const next = after.grants.get(key);
+    if (next === entries) continue;
+    const byUID = new Map<string, GrantEntry>(next?.map((grant) => [grant.uid, grant]));
+    for (const grant of entries) {
+      if (!isSame(grant, byUID.get(grant.uid))) touched.add(grant.applicationID);
+    }
+  }
+}
+
+/** False where the change cannot be narrowed to Applications or Resources. */
+function diffPolicies(
+  before: ActivePolicy | undefined,
+  after: ActivePolicy | undefined,
+  applications: Set<string>,
+  resources: Set<string>,
+): boolean {
+  if (before?.digest === after?.digest) return true;
+  if (!before || !after) return false;
+  for (const module of changedModules(before.modules, after.modules)) {
+    if (!isNarrow(module)) return false;
+    if (module.appliesTo?.applications) module.appliesTo.applications.forEach((id) => applications.add(id));
+    else module.appliesTo?.resources?.forEach((identifier) => resources.add(identifier));
+  }
+  return true;
+}
+
+/** Both readings of every module that is not the same in both sets. */
+function changedModules(before: readonly PolicyModule[], after: readonly PolicyModule[]): readonly PolicyModule[] {
+  const absent = (modules: readonly PolicyModule[], others: readonly PolicyModule[]) =>
+    modules.filter((module) => !others.some((other) => isSame(module, other)));
+  return [...absent(before, after), ...absent(after, before)];
+}
+
+/** Only a module of its own under `caracal.policy.` speaks within its appliesTo; constants are read by others too. */
+function isNarrow(module: PolicyModule): boolean {
+  if (!module.appliesTo?.applications && !module.appliesTo?.resources) return false;
+  const statement = module.rego.split('\n').find((line) => line.trim() !== '' && !line.trim().startsWith('#'));
+  return statement !== undefined && /^\s*package\s+caracal\.policy\./.test(statement);
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b || (b !== undefined && JSON.stringify(a) === JSON.stringify(b));
+}

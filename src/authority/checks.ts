@@ -1,0 +1,224 @@
+/** The structural checks of an exchange: code, in a fixed order, that no policy can override. */
+import type { Denial, DenialReason, ExchangeRequest } from './decision.ts';
+import { coveringGrants, grantedUntil, matchGrants, nearestGrant, type MatchingGrant } from './grants.ts';
+import { toPolicyInputs } from './input.ts';
+import type { PolicyInput } from './policyInput.ts';
+import { grantKey, type ApplicationEntry, type ResourceEntry, type ZoneSnapshot } from './snapshot.ts';
+
+/** The one scope a session mandate may carry: an application's right to manage its own agent sessions. */
+export const LIFECYCLE_SCOPE = 'agent:lifecycle';
+
+/** A request that passed every structural check; policy is asked next. */
+export interface CheckedExchange {
+  readonly type: 'checked';
+  readonly request: ExchangeRequest;
+  /** One per scope, in the order of `request.scopes`; one with scope "" for a login. */
+  readonly inputs: readonly PolicyInput[];
+  /** `<namespace>/<name>` of every Grant that covers a requested scope. Empty for a login. */
+  readonly grants: readonly string[];
+  /** Unix seconds; policy may only lower it. */
+  readonly expiresAt: number;
+  /** Digest of the set that the inputs are for. */
+  readonly policyDigest: string;
+}
+
+/** What each check looks at. */
+export interface CheckFacts {
+  readonly zone: ZoneSnapshot;
+  readonly request: ExchangeRequest;
+  /** Unix milliseconds. */
+  readonly now: number;
+  /** Unix seconds. */
+  readonly seconds: number;
+  readonly isLogin: boolean;
+  /** The entry of the principal's id, only if it has the principal's UID. */
+  readonly application: ApplicationEntry | undefined;
+  readonly resource: ResourceEntry | undefined;
+  readonly matching: readonly MatchingGrant[];
+  readonly ttlSeconds: number;
+  /** Unix seconds. */
+  readonly expiresAt: number;
+}
+
+/** One named check: undefined where it passes. */
+export interface Check {
+  readonly name: string;
+  readonly check: (facts: CheckFacts) => Denial | undefined;
+}
+
+/** The result of one check, for `caracal explain`. `skipped`: an earlier check failed, so this one says nothing. */
+export interface CheckReport {
+  readonly name: string;
+  readonly result: 'pass' | 'fail' | 'skipped';
+  readonly denial?: Denial;
+}
+
+/** Every check in order; the first that fails is the denial. */
+export const CHECKS: readonly Check[] = [
+  { name: 'zone is not frozen', check: checkFrozen },
+  { name: 'zone has an active policy set', check: checkPolicy },
+  { name: 'application is in force', check: checkApplication },
+  { name: 'application may present the subject', check: checkSubject },
+  { name: 'resource is known', check: checkResource },
+  { name: 'scopes are declared', check: checkDeclared },
+  { name: 'scopes are granted', check: checkGranted },
+  { name: 'lifetime is left', check: checkLifetime },
+];
+
+/**
+ * Checks the request against one zone's snapshot at `now` (Unix milliseconds). A request with `use: session` is a
+ * login: its resource is ignored, no Grant is needed, and its scopes are none or exactly `agent:lifecycle`.
+ */
+export function checkExchange(zone: ZoneSnapshot, request: ExchangeRequest, now: number): CheckedExchange | Denial {
+  const facts = toFacts(zone, request, now);
+  for (const { check } of CHECKS) {
+    const denial = check(facts);
+    if (denial) return denial;
+  }
+  return toChecked(facts);
+}
+
+/** The same checks, each with its result. */
+export function explainChecks(zone: ZoneSnapshot, request: ExchangeRequest, now: number): readonly CheckReport[] {
+  const facts = toFacts(zone, request, now);
+  let failed = false;
+  return CHECKS.map(({ name, check }): CheckReport => {
+    if (failed) return { name, result: 'skipped' };
+    const denial = check(facts);
+    if (!denial) return { name, result: 'pass' };
+    failed = true;
+    return { name, result: 'fail', denial };
+  });
+}
+
+function toFacts(zone: ZoneSnapshot, request: ExchangeRequest, now: number): CheckFacts {
+  const isLogin = request.use === 'session';
+  const seconds = Math.floor(now / 1000);
+  const entry = zone.applications.get(request.principal.applicationID);
+  const application = entry?.uid === request.principal.applicationUID ? entry : undefined;
+  const resource = isLogin || request.resource === undefined ? undefined : zone.resources.get(request.resource);
+  const matching = matchGrants(grantsOf(zone, request, resource), request.subject, seconds);
+  const ttlSeconds = lifetime(zone, request, resource);
+  const base = { zone, request, now, seconds, isLogin, application, resource, matching, ttlSeconds };
+  return { ...base, expiresAt: earliestEnd(base) };
+}
+
+function grantsOf(zone: ZoneSnapshot, request: ExchangeRequest, resource: ResourceEntry | undefined) {
+  if (!resource) return [];
+  return zone.grants.get(grantKey(request.principal.applicationID, resource.identifier)) ?? [];
+}
+
+/** Seconds by request, zone and Resource; the zone's value also where the request asks for more. */
+function lifetime(zone: ZoneSnapshot, request: ExchangeRequest, resource: ResourceEntry | undefined): number {
+  const limit = request.use === 'session' ? zone.sessionTTL : zone.mandateTTL;
+  return Math.min(limit, request.ttlSeconds ?? limit, resource?.mandateTTL ?? limit);
+}
+
+/** wire.md: the minimum of request, zone, Resource, Application, subject token or record, and Grants. */
+function earliestEnd(facts: Omit<CheckFacts, 'expiresAt'>): number {
+  const { seconds, ttlSeconds, application, request, matching, isLogin } = facts;
+  const granted = isLogin ? undefined : grantedUntil(matching, request.scopes);
+  return Math.min(
+    seconds + ttlSeconds,
+    application?.expiresAt ?? Number.POSITIVE_INFINITY,
+    request.notAfter ?? Number.POSITIVE_INFINITY,
+    granted ?? Number.POSITIVE_INFINITY,
+  );
+}
+
+function checkFrozen({ zone }: CheckFacts): Denial | undefined {
+  if (!zone.frozen) return undefined;
+  return deny('ZoneFrozen', `zone ${zone.id} is frozen: ${zone.frozen.reason}`);
+}
+
+function checkPolicy({ zone }: CheckFacts): Denial | undefined {
+  if (zone.policy) return undefined;
+  return deny('NoActivePolicy', `zone ${zone.id} has no active policy set; set spec.policySetRef of the Zone`);
+}
+
+function checkApplication({ application, request, seconds }: CheckFacts): Denial | undefined {
+  const id = request.principal.applicationID;
+  if (!application) return deny('ApplicationUnknown', `application ${id} is no accepted Application of the zone`);
+  if (application.expiresAt === undefined || seconds < application.expiresAt) return undefined;
+  return deny('ApplicationExpired', `application ${id} has expired (spec.expiresAt)`);
+}
+
+function checkSubject(facts: CheckFacts): Denial | undefined {
+  const { application, request, zone } = facts;
+  const { subject, principal } = request;
+  if (subject.type === 'application') {
+    if (subject.sub === principal.applicationID) return undefined;
+    return deny('SubjectNotPermitted', `application ${principal.applicationID} acts as itself only`);
+  }
+  if (!zone.subjectIssuers.has(subject.issuer)) {
+    return deny('SubjectNotPermitted', `the Zone trusts no subject issuer of the name in the request (spec.subjectIssuers)`);
+  }
+  if (application && application.subjectAudiences.length > 0) return undefined;
+  const fix = 'list the audience of its users’ ID tokens in spec.subjectAudiences';
+  return deny('SubjectNotPermitted', `application ${principal.applicationID} may not act for users; ${fix}`);
+}
+
+function checkResource({ isLogin, resource, request }: CheckFacts): Denial | undefined {
+  if (isLogin || resource) return undefined;
+  const identifier = request.resource ?? '';
+  return deny('ResourceUnknown', 'no accepted Resource of the zone has this identifier', { resource: identifier });
+}
+
+function checkDeclared({ isLogin, resource, request }: CheckFacts): Denial | undefined {
+  if (isLogin || !resource) return undefined;
+  const scope = request.scopes.find((candidate) => !resource.scopes.includes(candidate));
+  if (scope === undefined) return undefined;
+  const message = `resource ${resource.identifier} does not declare scope ${scope}`;
+  return deny('ScopeNotDeclared', message, { scope, resource: resource.identifier });
+}
+
+function checkGranted(facts: CheckFacts): Denial | undefined {
+  return facts.isLogin ? checkLoginScopes(facts) : checkResourceScopes(facts);
+}
+
+function checkLoginScopes({ request }: CheckFacts): Denial | undefined {
+  if (request.scopes.length === 0) return undefined;
+  const isLifecycle = request.scopes.every((scope) => scope === LIFECYCLE_SCOPE);
+  if (isLifecycle && request.subject.type === 'application') return undefined;
+  const scope = request.scopes.find((candidate) => candidate !== LIFECYCLE_SCOPE) ?? LIFECYCLE_SCOPE;
+  const message = `a login carries no scope but ${LIFECYCLE_SCOPE}, and that only for the application itself`;
+  return deny('ScopeNotGranted', message, { scope });
+}
+
+function checkResourceScopes(facts: CheckFacts): Denial | undefined {
+  const { zone, request, resource, matching, seconds } = facts;
+  const target = { resource: resource?.identifier ?? '' };
+  if (request.scopes.length === 0) return deny('ScopeNotGranted', 'the request names no scope', target);
+  const scope = request.scopes.find((wanted) => !matching.some(({ grant }) => grant.scopes.includes(wanted)));
+  if (scope === undefined) return undefined;
+  const nearest = nearestGrant(grantsOf(zone, request, resource), request.subject, scope, seconds);
+  const who = request.subject.type === 'user' ? 'for this user' : 'for itself';
+  const message = `no Grant in force gives ${request.principal.applicationID} ${who} the scope ${scope} on ${target.resource}`;
+  return deny('ScopeNotGranted', message, { scope, ...target, ...(nearest && { nearestGrant: nearest }) });
+}
+
+function checkLifetime({ expiresAt, seconds }: CheckFacts): Denial | undefined {
+  if (expiresAt >= seconds + 1) return undefined;
+  return deny('LifetimeExhausted', 'what bounds the lifetime leaves less than one second');
+}
+
+function toChecked(facts: CheckFacts): CheckedExchange | Denial {
+  const { zone, application, request, matching } = facts;
+  if (!zone.policy || !application) return deny('NoActivePolicy', `zone ${zone.id} has no active policy set`);
+  return {
+    type: 'checked',
+    request,
+    inputs: toPolicyInputs({ ...facts, application }),
+    grants: coveringGrants(matching, request.scopes).map(({ grant }) => `${grant.namespace}/${grant.name}`),
+    expiresAt: facts.expiresAt,
+    policyDigest: zone.policy.digest,
+  };
+}
+
+function deny(
+  reason: DenialReason,
+  message: string,
+  details: Omit<Denial, 'type' | 'reason' | 'message'> = {},
+): Denial {
+  return { type: 'denial', reason, message, ...details };
+}
