@@ -1,6 +1,7 @@
 /** `caracal check`: manifests judged offline by the rules of the cluster and the verdicts of compile. */
 import { compile } from '../compiler/compile.ts';
 import { toStatus } from '../compiler/status.ts';
+import type { Observation } from '../compiler/status.ts';
 import { objectKey } from '../compiler/verdict.ts';
 import type { Verdict, VerdictCondition } from '../compiler/verdict.ts';
 import { createPolicyChecker } from '../policy/checker.ts';
@@ -19,7 +20,7 @@ export interface CheckOptions {
   readonly opa?: string;
 }
 
-export interface CheckedObject extends Omit<OfflineEntry, 'object'> {
+export interface CheckedObject extends Omit<OfflineEntry, 'object' | 'lineOf'> {
   /** As a cluster would show them; empty where the object is refused. */
   readonly conditions: readonly VerdictCondition[];
 }
@@ -46,6 +47,9 @@ export async function readOffline(
   const ports = { clock: { now: () => now }, randomBytes: runtime.randomBytes, checker: createPolicyChecker(opa) };
   return readOfflineWorld(paths, options.namespace, ports);
 }
+
+/** Every STS serves it, no gateway is connected. */
+const PROGRAMMED: Observation = { replicas: 'current', gateways: { connected: 0, current: 0 } };
 
 /** An object that does not count: refused, or not accepted for a reason that time alone will not lift. */
 export function isError({ refused, conditions }: CheckedObject): boolean {

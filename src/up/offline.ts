@@ -26,6 +26,8 @@ export interface OfflineEntry {
   readonly refused: readonly (Refusal & { readonly line: number })[];
   /** Present exactly when nothing is refused. */
   readonly object?: ManifestObject;
+  /** The line of a field of the object, or of its nearest parent that is written. */
+  lineOf(path: string): number;
 }
 
 export interface OfflineWorld {
@@ -75,7 +77,12 @@ async function withRevisions(store: ObjectStore, systemNamespace: string, ports:
 
 function toFileEntries({ manifest }: ReadFile): readonly OfflineEntry[] {
   const unknown = { kind: '', namespace: '', name: '', file: manifest.file };
-  return manifest.problems.map(({ line, path, message }) => ({ ...unknown, line, refused: [{ path, message, line }] }));
+  return manifest.problems.map(({ line, path, message }) => ({
+    ...unknown,
+    line,
+    lineOf: () => line,
+    refused: [{ path, message, line }],
+  }));
 }
 
 function toEntries(admitted: readonly Admitted[]): readonly OfflineEntry[] {
@@ -84,7 +91,8 @@ function toEntries(admitted: readonly Admitted[]): readonly OfflineEntry[] {
     (entry) => entry.key,
   );
   return admitted.flatMap((entry): readonly OfflineEntry[] => {
-    const place = { file: entry.document.file, line: entry.document.line };
+    const { file, line, lineOf } = entry.document;
+    const place = { file, line, lineOf };
     if (entry.type === 'refused') {
       const { document, kind, namespace, name } = entry;
       const refused = entry.refused.map((refusal) => ({ ...refusal, line: document.lineOf(refusal.path) }));

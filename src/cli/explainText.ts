@@ -1,0 +1,79 @@
+/** An explanation for people: every check, every Grant considered, every policy asked, then the decision. */
+import type { CheckReport } from '../authority/checks.ts';
+import type { Denial, ExchangeRequest, Permit } from '../authority/decision.ts';
+import type { ConsideredGrant } from './explainQuestion.ts';
+
+/** What one policy said of one scope, and which of its rules said it. */
+export interface PolicyExplanation {
+  readonly policy: string;
+  /** "" for a login. */
+  readonly scope: string;
+  readonly outcome: 'allows' | 'denies' | 'says nothing' | 'does not apply' | 'failed';
+  readonly rules: readonly ExplainedRule[];
+}
+
+export interface ExplainedRule {
+  readonly file: string;
+  /** 1-based. */
+  readonly line: number;
+  /** What the rule says, such as `deny "placing orders needs a signed-in user"`. */
+  readonly text: string;
+}
+
+export interface Explanation {
+  readonly zone: string;
+  readonly request: ExchangeRequest;
+  /** Unix milliseconds. */
+  readonly now: number;
+  readonly checks: readonly CheckReport[];
+  readonly grants: readonly ConsideredGrant[];
+  /** Empty when a check already decided. */
+  readonly policies: readonly PolicyExplanation[];
+  readonly decision: Permit | Denial;
+}
+
+export function toExplanationText(explanation: Explanation): string {
+  const { checks, grants, policies, decision } = explanation;
+  const sections = [
+    `${toQuestionText(explanation)}\n`,
+    toSection('checks', checks.map(toCheckLine)),
+    toSection('grants considered', grants.map(toGrantLine)),
+    toSection('policies', policies.flatMap(toPolicyLines)),
+    `${toDecisionText(decision, explanation.now)}\n`,
+  ];
+  return sections.filter((section) => section !== '').join('\n');
+}
+
+function toQuestionText({ zone, request, now }: Explanation): string {
+  const { principal, subject, resource, scopes } = request;
+  const who = subject.type === 'user' ? `for user ${subject.issuer}:${subject.sub}` : 'for itself';
+  const what = resource === undefined ? 'logs in' : `asks for ${scopes.join(' ')} on ${resource}`;
+  return `${principal.applicationID} ${what}, ${who}, in zone ${zone}, at ${new Date(now).toISOString()}`;
+}
+
+function toSection(title: string, lines: readonly string[]): string {
+  return lines.length === 0 ? '' : `${title}\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}
+
+const MARKS = { pass: '✓', fail: '✗', skipped: '-' } as const;
+
+function toCheckLine({ name, result, denial }: CheckReport): string {
+  return `${MARKS[result]} ${name}${denial ? `: ${denial.message}` : ''}`;
+}
+
+function toGrantLine({ grant, file, line, scopes, lacks }: ConsideredGrant): string {
+  const end = lacks.length === 0 ? scopes.join(' ') : `lacks ${lacks.join(', ')}`;
+  return `${lacks.length === 0 ? '✓' : '✗'} ${grant} (${file}:${line}): ${end}`;
+}
+
+function toPolicyLines({ policy, scope, outcome, rules }: PolicyExplanation): readonly string[] {
+  const mark = outcome === 'allows' ? '✓' : outcome === 'denies' || outcome === 'failed' ? '✗' : '-';
+  const head = `${mark} ${policy} ${outcome}${scope === '' ? '' : ` ${scope}`}`;
+  return [head, ...rules.map(({ file, line, text }) => `    ${file}:${line}: ${text}`)];
+}
+
+function toDecisionText(decision: Permit | Denial, now: number): string {
+  if (decision.type === 'denial') return `denied, ${decision.reason}: ${decision.message}`;
+  const seconds = decision.expiresAt - Math.floor(now / 1000);
+  return `permitted for ${seconds} s by ${decision.grants.join(', ') || 'no Grant (a login needs none)'}`;
+}
