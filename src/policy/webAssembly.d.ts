@@ -1,0 +1,23 @@
+/** The part of the WebAssembly JavaScript API that we use; the compiler's own types of it come only with a browser's. */
+
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array<ArrayBuffer>);
+    static imports(module: Module): { readonly module: string; readonly name: string; readonly kind: string }[];
+  }
+  class Instance {
+    constructor(module: Module, imports: Readonly<Record<string, Readonly<Record<string, unknown>>>>);
+    readonly exports: Readonly<Record<string, unknown>>;
+  }
+  class Memory {
+    constructor(limits: { readonly initial: number; readonly maximum: number });
+    readonly buffer: ArrayBuffer;
+    grow(pages: number): number;
+  }
+  interface Global {
+    readonly value: unknown;
+  }
+  class LinkError extends Error {}
+  class RuntimeError extends Error {}
+  class CompileError extends Error {}
+}
