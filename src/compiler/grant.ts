@@ -1,0 +1,121 @@
+/** Grant → a ceiling in its zone's snapshot: who gets which scopes on what, and until when. */
+import type { Application } from '../api/application.ts';
+import type { Grant } from '../api/grant.ts';
+import type { Resource } from '../api/resource.ts';
+import type { Zone } from '../api/zone.ts';
+import type { GrantEntry, GrantSubject } from '../authority/snapshot.ts';
+import { parseEnd, parseStart } from './instants.ts';
+import { dottedID, path, refuse, type Refusal } from './outcome.ts';
+import { perObject } from './perObject.ts';
+
+/** What a Grant may refer to: the objects there are, and the zone in which each was accepted. */
+export interface GrantTargets {
+  readonly applications: ReadonlyMap<string, Application>;
+  readonly resources: ReadonlyMap<string, Resource>;
+  acceptedZone(object: Application | Resource): Zone | undefined;
+}
+
+export type GrantReferences =
+  | { readonly application: Application; readonly resource: Resource }
+  | { readonly refusal: Refusal };
+
+/** Both references, the Application first. */
+export function resolveReferences(grant: Grant, zone: Zone, targets: GrantTargets): GrantReferences {
+  const own = grant.metadata.namespace;
+  const { name, namespace = own } = grant.spec.applicationRef;
+  const applicationPath = `${namespace}/${name}`;
+  const application = targets.applications.get(applicationPath);
+  const refusal = checkReference(grant, `spec.applicationRef names Application ${applicationPath}`, namespace, application, zone, targets);
+  if (refusal || !application) return { refusal: refusal! };
+  const resourcePath = `${own}/${grant.spec.resourceRef.name}`;
+  const resource = targets.resources.get(resourcePath);
+  const second = checkReference(grant, `spec.resourceRef names Resource ${resourcePath}`, own, resource, zone, targets);
+  if (second || !resource) return { refusal: second! };
+  return { application, resource };
+}
+
+/** From another namespace what is missing, not accepted or in another zone looks the same. */
+function checkReference(
+  grant: Grant,
+  what: string,
+  namespace: string,
+  target: Application | Resource | undefined,
+  zone: Zone,
+  targets: GrantTargets,
+): Refusal | undefined {
+  const who = `Grant ${path(grant)}: ${what}`;
+  const accepted = target && targets.acceptedZone(target);
+  if (target && accepted === zone) return undefined;
+  if (namespace !== grant.metadata.namespace) {
+    return refuse('ReferenceNotPermitted', `${who}, which is not an accepted Application of Zone ${path(zone)}; correct the reference`);
+  }
+  if (!target) return refuse('ReferenceNotFound', `${who}, which does not exist; create it or correct the name`);
+  if (!accepted) return refuse('ReferenceNotAccepted', `${who}, which is not accepted; see its conditions`);
+  return refuse('ZoneMismatch', `${who}, which belongs to Zone ${path(accepted)}, not ${path(zone)}; refer to one of the same Zone`);
+}
+
+/** Scopes against the Resource, issuers against the Zone. */
+export function checkGrantContent(grant: Grant, zone: Zone, resource: Resource): Refusal | undefined {
+  const declared = declaredScopes(resource);
+  const scope = grant.spec.scopes.find((candidate) => !declared.has(candidate));
+  if (scope !== undefined) {
+    const fix = `declare it in spec.scopes of Resource ${path(resource)} or remove it here`;
+    return refuse('ScopeNotDeclared', `Grant ${path(grant)}: spec.scopes names ${scope}, which its Resource does not declare; ${fix}`);
+  }
+  for (const [index, { user, group }] of (grant.spec.subjects ?? []).entries()) {
+    const issuer = (user ?? group)?.issuer;
+    if (issuer === undefined || zone.spec.subjectIssuers?.some(({ name }) => name === issuer)) continue;
+    const fix = `add it to spec.subjectIssuers of Zone ${path(zone)} or correct the name`;
+    return refuse('IssuerNotTrusted', `Grant ${path(grant)}: spec.subjects[${index}] names issuer ${issuer}, which its Zone does not trust; ${fix}`);
+  }
+  return undefined;
+}
+
+const declaredScopes = perObject((resource: Resource) => new Set(resource.spec.scopes.map(({ name }) => name)));
+
+/** When a Grant is in force, in Unix seconds. */
+export const grantPeriod = perObject(({ spec }: Grant) => ({
+  notBefore: spec.notBefore === undefined ? undefined : parseStart(spec.notBefore),
+  expiresAt: spec.expiresAt === undefined ? undefined : parseEnd(spec.expiresAt),
+}));
+
+/** Expired before NotYetValid: no waiting helps what has ended. `now` in Unix milliseconds. */
+export function checkGrantTime(grant: Grant, now: number): Refusal | undefined {
+  const { notBefore, expiresAt } = grantPeriod(grant);
+  if (expiresAt !== undefined && now >= expiresAt * 1000) {
+    return refuse('Expired', `Grant ${path(grant)}: spec.expiresAt (${grant.spec.expiresAt}) has passed; set a later one`);
+  }
+  if (notBefore === undefined || now >= notBefore * 1000) return undefined;
+  return refuse('NotYetValid', `Grant ${path(grant)}: spec.notBefore (${grant.spec.notBefore}) is yet to come; wait or set an earlier one`);
+}
+
+const lastEntry = new WeakMap<Grant, GrantEntry>();
+
+/** The entry; the same reference as long as the Grant is the same and the identifier too. */
+export function toGrantEntry(grant: Grant, application: Application, resource: Resource): GrantEntry {
+  const before = lastEntry.get(grant);
+  if (before && before.resource === resource.spec.identifier) return before;
+  const { namespace, name, uid } = grant.metadata;
+  const entry: GrantEntry = {
+    namespace,
+    name,
+    uid,
+    applicationID: dottedID(application),
+    resource: resource.spec.identifier,
+    scopes: grant.spec.scopes,
+    subjects: (grant.spec.subjects ?? [{ application: {} }]).flatMap(toSubject),
+    expiresAt: grantPeriod(grant).expiresAt,
+  };
+  lastEntry.set(grant, entry);
+  return entry;
+}
+
+function toSubject(subject: NonNullable<Grant['spec']['subjects']>[number]): readonly GrantSubject[] {
+  if (subject.application) return [{ type: 'application' }];
+  if (subject.user) return [{ type: 'user', ...subject.user }];
+  if (subject.group) return [{ type: 'group', ...subject.group }];
+  return subject.anyUser ? [{ type: 'anyUser' }] : [];
+}
+
+/** The Scopes column. */
+export const grantFields = perObject(({ spec }: Grant) => ({ scopes: spec.scopes.join(' ') }));

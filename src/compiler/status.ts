@@ -1,0 +1,114 @@
+/** Verdict and observation → the whole status of an object, as conditions.md says. */
+import type { BaseStatus, Condition } from '../api/meta.ts';
+import type { Verdict, VerdictCondition, VerdictKind } from './verdict.ts';
+
+/** What only looking at the running system can tell. */
+export interface Observation {
+  /** `none`: no STS replica is ready; `behind`: a ready one has not compiled this yet; `current`: all serve it. */
+  readonly replicas: 'none' | 'behind' | 'current';
+  /** Gateways that need this object (Zone, Resource), and how many acknowledged it. */
+  readonly gateways?: { readonly connected: number; readonly current: number };
+  /** The STS base URL, for a Zone's `issuer` and `jwksURI`. */
+  readonly issuer?: string;
+}
+
+/** False reasons that only an edit helps with (marked S). */
+const STALLED: ReadonlySet<string> = new Set([
+  'ReservedName', 'ZoneMismatch', 'KeysInvalid', 'RevisionNotFound', 'Conflicted', 'Expired', 'IdentifierNotPermitted',
+  'ScopeNotDeclared', 'OperationsAmbiguous', 'IssuerNotTrusted', 'CompileFailed', 'PackageInvalid', 'TestsFailed',
+  'TooLarge', 'PackageConflict',
+]);
+
+const PROGRAMMED: ReadonlySet<VerdictKind> = new Set<VerdictKind>(['Zone', 'Application', 'Resource', 'Grant']);
+const ENFORCED: ReadonlySet<VerdictKind> = new Set<VerdictKind>(['Zone', 'Resource']);
+
+/** The final status. `now` in Unix milliseconds; lastTransitionTime stays where a condition's status did. */
+export function toStatus(
+  verdict: Verdict,
+  previous: BaseStatus | undefined,
+  observation: Observation,
+  now: number,
+): Record<string, unknown> {
+  const conditions = toConditions(verdict, observation).map((condition) => stamp(condition, verdict, previous, now));
+  return {
+    observedGeneration: verdict.generation,
+    ...verdict.fields,
+    ...toZoneLinks(verdict, observation),
+    ...toGateways(verdict, observation),
+    conditions,
+  };
+}
+
+function toConditions(verdict: Verdict, observation: Observation): readonly VerdictCondition[] {
+  if (verdict.kind === 'PolicySetRevision') return verdict.conditions;
+  const programmed = PROGRAMMED.has(verdict.kind) ? toProgrammed(verdict, observation) : undefined;
+  const enforced = ENFORCED.has(verdict.kind) && programmed ? toEnforced(programmed, observation) : undefined;
+  const ready = toReady(verdict.conditions, programmed);
+  const progress = toProgress(ready);
+  return [ready, ...verdict.conditions, programmed, enforced, progress].filter((condition) => condition !== undefined);
+}
+
+function toProgrammed(verdict: Verdict, { replicas }: Observation): VerdictCondition {
+  const type = 'Programmed';
+  const accepted = verdict.conditions.find((condition) => condition.type === 'Accepted');
+  if (accepted?.status !== 'True') return { type, status: 'False', reason: 'NotAccepted', message: 'it is not accepted' };
+  switch (replicas) {
+    case 'none':
+      return { type, status: 'Unknown', reason: 'NoReplica', message: 'no STS replica is ready' };
+    case 'behind':
+      return { type, status: 'False', reason: 'Pending', message: 'a ready STS replica does not serve it yet' };
+    case 'current':
+      return { type, status: 'True', reason: 'Programmed', message: 'every ready STS replica serves it' };
+  }
+}
+
+function toEnforced(programmed: VerdictCondition, observation: Observation): VerdictCondition {
+  const type = 'Enforced';
+  if (programmed.status !== 'True') return { type, status: 'False', reason: 'NotProgrammed', message: 'it is not programmed' };
+  const { connected, current } = observation.gateways ?? { connected: 0, current: 0 };
+  const message = `${current}/${connected} gateways`;
+  if (connected === 0) return { type, status: 'True', reason: 'NoGateways', message };
+  if (current >= connected) return { type, status: 'True', reason: 'Enforced', message };
+  return { type, status: 'False', reason: 'Pending', message };
+}
+
+/** The first False, else Unknown while nobody serves it, else True. */
+function toReady(conditions: readonly VerdictCondition[], programmed: VerdictCondition | undefined): VerdictCondition {
+  const all = programmed ? [...conditions, programmed] : conditions;
+  const failed = all.find(({ status }) => status === 'False') ?? all.find(({ status }) => status === 'Unknown');
+  if (failed) return { ...failed, type: 'Ready' };
+  const frozen = all.find(({ type }) => type === 'Frozen');
+  if (frozen) return { ...frozen, type: 'Ready' };
+  return { type: 'Ready', status: 'True', reason: 'Ready', message: 'it is in force' };
+}
+
+/** kstatus: Stalled or Reconciling while it is not ready, neither when settled. */
+function toProgress(ready: VerdictCondition): VerdictCondition | undefined {
+  if (ready.status === 'True') return undefined;
+  const isStalled = ready.status === 'False' && STALLED.has(ready.reason);
+  return { ...ready, type: isStalled ? 'Stalled' : 'Reconciling', status: 'True' };
+}
+
+function stamp(
+  condition: VerdictCondition,
+  verdict: Verdict,
+  previous: BaseStatus | undefined,
+  now: number,
+): Condition {
+  const before = previous?.conditions?.find(({ type }) => type === condition.type);
+  const isSame = before?.status === condition.status;
+  const lastTransitionTime = isSame ? before.lastTransitionTime : `${new Date(now).toISOString().slice(0, 19)}Z`;
+  return { ...condition, observedGeneration: verdict.generation, lastTransitionTime };
+}
+
+function toZoneLinks(verdict: Verdict, { issuer }: Observation): Readonly<Record<string, unknown>> {
+  if (verdict.kind !== 'Zone' || issuer === undefined) return {};
+  const zoneID = encodeURIComponent(`${verdict.namespace}.${verdict.name}`);
+  return { issuer, jwksURI: `${issuer}/.well-known/jwks.json?zone_id=${zoneID}` };
+}
+
+function toGateways(verdict: Verdict, { gateways }: Observation): Readonly<Record<string, unknown>> {
+  if (!ENFORCED.has(verdict.kind)) return {};
+  const { connected, current } = gateways ?? { connected: 0, current: 0 };
+  return { gateways: { connected, current, summary: `${current}/${connected}` } };
+}
