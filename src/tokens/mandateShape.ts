@@ -1,0 +1,106 @@
+/** The closed set of a mandate's claims, each typed and bounded: minter and verifiers share it. */
+import type { MandateClaims, MandateUse } from '../authority/claims.ts';
+
+/** Longest mandate that is minted, in bytes. */
+export const MAX_MANDATE_BYTES = 4096;
+/** Longest lifetime per use, in seconds. */
+export const MAX_LIFETIME: Readonly<Record<MandateUse, number>> = { resource: 900, session: 3600 };
+
+interface ClaimRule {
+  readonly required: boolean;
+  readonly form: string;
+  readonly test: (value: unknown) => boolean;
+}
+
+const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+/** RFC 6749 §3.3. */
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
+const CONTROL = /\p{Cc}/u;
+const MAX_LIST = 64;
+
+const isText = (max: number) => (value: unknown) =>
+  typeof value === 'string' && value !== '' && value.length <= max && !CONTROL.test(value);
+const isIdentifier = isText(1024);
+const isList = (value: unknown) =>
+  Array.isArray(value) && value.length > 0 && value.length <= MAX_LIST && value.every(isIdentifier);
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isOneOf =
+  (...values: readonly string[]) =>
+  (value: unknown) =>
+    values.some((one) => one === value);
+const isAct = (value: unknown) =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.keys(value).length === 1 &&
+  isText(512)((value as { readonly sub?: unknown }).sub);
+
+const text = (max: number) => ({ required: true, form: `a text of 1 to ${max} characters`, test: isText(max) });
+const optional = (rule: ClaimRule): ClaimRule => ({ ...rule, required: false });
+const count: ClaimRule = { required: true, form: 'an integer of 0 or more', test: isCount };
+const list: ClaimRule = { required: true, form: `an array of 1 to ${MAX_LIST} texts`, test: isList };
+const scope: ClaimRule = {
+  required: false,
+  form: 'scopes with one space between',
+  test: (value) => typeof value === 'string' && SCOPE.test(value),
+};
+
+const RULES: Readonly<Record<keyof MandateClaims, ClaimRule>> = {
+  iss: text(1024),
+  aud: list,
+  exp: count,
+  iat: count,
+  jti: { required: true, form: 'a UUIDv7', test: (value) => typeof value === 'string' && UUID_V7.test(value) },
+  sub: text(512),
+  sub_type: { required: true, form: 'application or user', test: isOneOf('application', 'user') },
+  sub_iss: optional(text(63)),
+  sub_id: optional(text(255)),
+  zone_id: text(256),
+  client_id: text(256),
+  use: { required: true, form: 'session or resource', test: isOneOf('session', 'resource') },
+  sid: text(128),
+  root_sid: text(128),
+  scope,
+  target: optional(list),
+  act: { required: false, form: 'an object with nothing but sub', test: isAct },
+  pol: text(256),
+  epoch: count,
+};
+const REQUIRED = Object.entries(RULES).filter(([, rule]) => rule.required);
+
+export type ShapedClaims =
+  { readonly ok: true; readonly claims: MandateClaims } | { readonly ok: false; readonly message: string };
+
+/** Total. Messages name claims of ours and never quote what the token says. */
+export function parseMandateClaims(payload: Readonly<Record<string, unknown>>): ShapedClaims {
+  for (const name of Object.keys(payload)) {
+    if (!Object.hasOwn(RULES, name)) return refuse('it has a claim that mandates do not have');
+    const rule = RULES[name as keyof MandateClaims];
+    if (!rule.test(payload[name])) return refuse(`claim ${name} must be ${rule.form}`);
+  }
+  for (const [name] of REQUIRED) if (!Object.hasOwn(payload, name)) return refuse(`claim ${name} is missing`);
+  const claims = payload as unknown as MandateClaims;
+  const message = checkSubject(claims) ?? checkLifetime(claims);
+  return message === undefined ? { ok: true, claims } : refuse(message);
+}
+
+function checkSubject({ sub, sub_type, sub_iss, sub_id, client_id, act }: MandateClaims): string | undefined {
+  if (sub_type === 'user' && (sub_iss === undefined || sub_id === undefined)) {
+    return 'a user needs the claims sub_iss and sub_id';
+  }
+  if (sub_type === 'user' && sub !== `${sub_iss}:${sub_id}`) return 'claim sub must be sub_iss, a colon and sub_id';
+  if (sub_type === 'application' && (sub_iss !== undefined || sub_id !== undefined)) {
+    return 'only a user has the claims sub_iss and sub_id';
+  }
+  if (!act) return undefined;
+  if (sub === client_id) return 'claim act may only be there where sub is not client_id';
+  return act.sub === client_id ? undefined : 'claim act.sub must be client_id';
+}
+
+function checkLifetime({ exp, iat, use }: MandateClaims): string | undefined {
+  if (exp <= iat) return 'claim exp must be later than iat';
+  return exp - iat > MAX_LIFETIME[use] ? `claim exp must be at most ${MAX_LIFETIME[use]} s after iat` : undefined;
+}
+
+function refuse(message: string): ShapedClaims {
+  return { ok: false, message };
+}
