@@ -1,6 +1,6 @@
 /** The finest change between two snapshots of a zone, so that only mandates it can touch are asked about again. */
 import type { AuthorityChange } from './feed.ts';
-import type { ActivePolicy, GrantEntry, PolicyModule, ResourceEntry, ZoneSnapshot } from './snapshot.ts';
+import type { ActivePolicy, PolicyModule, ResourceEntry, ZoneSnapshot } from './snapshot.ts';
 
 const EVERYTHING: AuthorityChange = { all: true, applications: [], resources: [] };
 
@@ -9,8 +9,9 @@ const EVERYTHING: AuthorityChange = { all: true, applications: [], resources: []
  * `client_id` is in `applications`, or one of its targets is in `resources`.
  *
  * A changed or removed Grant names its application only (the smaller set); a Resource is named when what a decision
- * reads of it changed, not for operations or upstream, which gateways get as configuration. Pure additions (a new Grant,
- * Application, Resource, subject issuer), keys, rate limits and staleness touch nothing: they take no authority away.
+ * reads of it changed, not for operations or upstream, which gateways get as configuration. An added Grant counts as a
+ * change where a mandate for its Application and Resource can exist, since policies see the Grants that match. A new
+ * Application, Resource or subject issuer, keys, rate limits and staleness touch nothing.
  * A first or vanished zone, another UID, freeze, lifetimes, subject issuers and a policy that cannot be narrowed: all.
  */
 export function diffZones(
@@ -58,13 +59,13 @@ function toDecided({ uid, namespace, name, type, scopes, mandateTTL }: ResourceE
 }
 
 function diffGrants(before: ZoneSnapshot, after: ZoneSnapshot, touched: Set<string>): void {
-  for (const [key, entries] of before.grants) {
-    const next = after.grants.get(key);
-    if (next === entries) continue;
-    const byUID = new Map<string, GrantEntry>(next?.map((grant) => [grant.uid, grant]));
-    for (const grant of entries) {
-      if (!isSame(grant, byUID.get(grant.uid))) touched.add(grant.applicationID);
-    }
+  for (const key of new Set([...before.grants.keys(), ...after.grants.keys()])) {
+    const [old, next] = [before.grants.get(key), after.grants.get(key)];
+    if (isSame(old, next)) continue;
+    const [entry] = old ?? next ?? [];
+    if (!entry) continue;
+    const { applicationID, resource } = entry;
+    if (before.applications.has(applicationID) && before.resources.has(resource)) touched.add(applicationID);
   }
 }
 

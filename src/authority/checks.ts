@@ -151,7 +151,10 @@ function checkSubject(facts: CheckFacts): Denial | undefined {
     return deny('SubjectNotPermitted', `application ${principal.applicationID} acts as itself only`);
   }
   if (!zone.subjectIssuers.has(subject.issuer)) {
-    return deny('SubjectNotPermitted', `the Zone trusts no subject issuer of the name in the request (spec.subjectIssuers)`);
+    return deny(
+      'SubjectNotPermitted',
+      `the Zone trusts no subject issuer of the name in the request (spec.subjectIssuers)`,
+    );
   }
   if (application && application.subjectAudiences.length > 0) return undefined;
   const fix = 'list the audience of its users’ ID tokens in spec.subjectAudiences';

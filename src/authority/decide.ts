@@ -19,7 +19,10 @@ export function decideExchange(
   const seconds = Math.floor(now / 1000);
   const expiresAt = lowerByPolicy(checked.expiresAt, outcomes, seconds);
   if (!(expiresAt >= seconds + 1)) {
-    return deny('LifetimeExhausted', 'what bounds the lifetime (max_ttl_seconds of a policy) leaves less than one second');
+    return deny(
+      'LifetimeExhausted',
+      'what bounds the lifetime (max_ttl_seconds of a policy) leaves less than one second',
+    );
   }
   const { request, grants, policyDigest } = checked;
   return { type: 'permit', request, expiresAt, grants, policyDigest };
@@ -48,7 +51,11 @@ function checkOutcome(outcome: PolicyOutcome | undefined, scope: string, resourc
   const where = isLogin || resource === undefined ? {} : { scope, resource };
   const what = isLogin ? 'the login' : `scope ${scope}`;
   if (!outcome || outcome.failure !== undefined) {
-    return deny('PolicyFailed', `policy could not be evaluated for ${what} (${outcome?.failure ?? 'no answer'})`, where);
+    return deny(
+      'PolicyFailed',
+      `policy could not be evaluated for ${what} (${outcome?.failure ?? 'no answer'})`,
+      where,
+    );
   }
   if (outcome.denials.length > 0) {
     const reasons = outcome.denials.map(({ policy, reason }) => `${policy}: ${reason}`).join('; ');

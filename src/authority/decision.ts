@@ -6,7 +6,8 @@ import type { CredentialType, PolicyInput, PolicyOutcome, PolicySubject, PolicyW
 export const DENIAL_REASONS = {
   ZoneFrozen: 'the zone is frozen (`Zone.spec.freeze`)',
   NoActivePolicy: 'the zone has no active policy set',
-  ApplicationUnknown: 'the Application is no longer an accepted one of the zone, or was re-created since it authenticated',
+  ApplicationUnknown:
+    'the Application is no longer an accepted one of the zone, or was re-created since it authenticated',
   ApplicationExpired: '`Application.spec.expiresAt` has passed',
   ResourceUnknown: 'no accepted Resource of the zone has this identifier',
   ScopeNotDeclared: 'the Resource does not declare the scope',

@@ -65,10 +65,7 @@ export function coveringGrants(
 }
 
 /** The matching Grants as policy sees them: those that cover a requested scope first, at most 64. */
-export function toPolicyGrants(
-  matching: readonly MatchingGrant[],
-  scopes: readonly string[],
-): readonly PolicyGrant[] {
+export function toPolicyGrants(matching: readonly MatchingGrant[], scopes: readonly string[]): readonly PolicyGrant[] {
   const covering = new Set(coveringGrants(matching, scopes));
   const rest = matching.filter((candidate) => !covering.has(candidate));
   return [...covering, ...rest].slice(0, MAX_INPUT_GRANTS).map(({ grant, subject }) => ({

@@ -9,17 +9,15 @@ import { perObject } from './perObject.ts';
 type Identity = Application['spec']['identities'][number];
 
 /** The entry; it depends on the object alone. */
-export const toApplicationEntry = perObject(
-  (object: Application): ApplicationEntry => ({
-    id: dottedID(object),
-    uid: object.metadata.uid,
-    namespace: object.metadata.namespace,
-    name: object.metadata.name,
-    identities: object.spec.identities.flatMap((identity) => toIdentity(identity, object.metadata.namespace)),
-    subjectAudiences: object.spec.subjectAudiences ?? [],
-    expiresAt: object.spec.expiresAt === undefined ? undefined : parseEnd(object.spec.expiresAt),
-  }),
-);
+export const toApplicationEntry = perObject((object: Application): ApplicationEntry => ({
+  id: dottedID(object),
+  uid: object.metadata.uid,
+  namespace: object.metadata.namespace,
+  name: object.metadata.name,
+  identities: object.spec.identities.flatMap((identity) => toIdentity(identity, object.metadata.namespace)),
+  subjectAudiences: object.spec.subjectAudiences ?? [],
+  expiresAt: object.spec.expiresAt === undefined ? undefined : parseEnd(object.spec.expiresAt),
+}));
 
 function toIdentity(identity: Identity, namespace: string): readonly ApplicationIdentity[] {
   const { serviceAccount, oidc, privateKeyJWT, clientSecret } = identity;
@@ -28,8 +26,11 @@ function toIdentity(identity: Identity, namespace: string): readonly Application
     const { issuer, audience, subject } = oidc;
     return [{ type: 'oidc', issuer, audience, subject, keys: toKeySource(oidc) }];
   }
-  if (privateKeyJWT) return [{ type: 'privateKeyJWT', jwks: { keys: privateKeyJWT.jwks.keys as readonly PublicJWK[] } }];
-  return clientSecret ? [{ type: 'clientSecret', sha256: clientSecret.sha256 }] : [];
+  if (privateKeyJWT)
+    return [{ type: 'privateKeyJWT', jwks: { keys: privateKeyJWT.jwks.keys as readonly PublicJWK[] } }];
+  return clientSecret
+    ? [{ type: 'clientSecret', sha256: clientSecret.sha256.map((digest) => digest.toLowerCase()) }]
+    : [];
 }
 
 /** The one of `jwks` and `jwksURL` that is there. */
@@ -67,21 +68,27 @@ function toIdentityTuples(identity: ApplicationIdentity): readonly (readonly str
     case 'privateKeyJWT':
       return identity.jwks.keys.map((jwk) => ['key', thumbprint(jwk)]);
     case 'clientSecret':
-      return identity.sha256.map((digest) => ['secret', digest.toLowerCase()]);
+      return identity.sha256.map((digest) => ['secret', digest]);
   }
 }
 
 export function conflictMessage(object: Application, winner: Application, key: string): Refusal {
   const kind = (JSON.parse(key) as readonly string[])[0];
   const fix = 'remove the identity from one of the two';
-  return refuse('Conflicted', `Application ${path(object)}: spec.identities: Application ${path(winner)} has the same ${kind} identity; ${fix}`);
+  return refuse(
+    'Conflicted',
+    `Application ${path(object)}: spec.identities: Application ${path(winner)} has the same ${kind} identity; ${fix}`,
+  );
 }
 
 /** Expired: `expiresAt` is exclusive. `now` in Unix milliseconds. */
 export function checkApplicationTime(object: Application, now: number): Refusal | undefined {
   const { expiresAt } = toApplicationEntry(object);
   if (expiresAt === undefined || now < expiresAt * 1000) return undefined;
-  return refuse('Expired', `Application ${path(object)}: spec.expiresAt (${object.spec.expiresAt}) has passed; set a later one`);
+  return refuse(
+    'Expired',
+    `Application ${path(object)}: spec.expiresAt (${object.spec.expiresAt}) has passed; set a later one`,
+  );
 }
 
 /** The Identity column: types, each once. */

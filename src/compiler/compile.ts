@@ -1,26 +1,24 @@
 /** compile: the world at an instant → what every verifier serves, what every object is told, and when to look again. */
 import type { Application } from '../api/application.ts';
 import type { Grant } from '../api/grant.ts';
-import type { Policy } from '../api/policy.ts';
-import type { PolicySet } from '../api/policySet.ts';
 import type { PolicySetRevision } from '../api/policySetRevision.ts';
 import type { Resource } from '../api/resource.ts';
 import type { Zone } from '../api/zone.ts';
-import { grantKey, type ApplicationEntry, type GrantEntry, type ResourceEntry, type Snapshot, type ZoneSnapshot } from '../authority/snapshot.ts';
+import { grantKey, type GrantEntry, type Snapshot, type ZoneSnapshot } from '../authority/snapshot.ts';
 import type { PolicyResults } from '../policy/results.ts';
 import * as application from './application.ts';
 import { resolveConflicts } from './conflicts.ts';
-import { createZoneDirectory, resolveZone, type ZoneDirectory } from './consent.ts';
+import { resolveZone } from './consent.ts';
 import * as grant from './grant.ts';
-import { createNextChange, type NextChange } from './instants.ts';
-import { checkName, isPresent, path, toAccepted, toVerdict, verdictKey, type AnyKindObject, type Refusal } from './outcome.ts';
-import * as policy from './policy.ts';
-import { compilePolicySet, type PolicySetContent } from './policySet.ts';
-import * as revision from './policySetRevision.ts';
+import type { NextChange } from './instants.ts';
+import { checkName, isPresent, type Refusal } from './outcome.ts';
+import { indexPresent, settle, toPass, type Pass } from './pass.ts';
+import { compilePolicies } from './policies.ts';
+import { toActivePolicy } from './policySetRevision.ts';
 import * as resource from './resource.ts';
-import type { Verdict, VerdictCondition } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
 import type { World } from './world.ts';
-import * as zones from './zone.ts';
+import { toZoneSettings, usableKeys } from './zone.ts';
 import { zoneDigest } from './zoneDigest.ts';
 
 export interface CompileResult {
@@ -55,23 +53,6 @@ export function compile(world: World, now: number, results: PolicyResults): Comp
   return compileOnce(world, now, results, new Map());
 }
 
-/** What the passes share and fill. */
-interface Pass {
-  readonly world: World;
-  readonly now: number;
-  readonly results: PolicyResults;
-  readonly verdicts: Map<string, Verdict>;
-  readonly nextChange: NextChange;
-  readonly directory: ZoneDirectory;
-  readonly parts: ReadonlyMap<Zone, ZoneParts>;
-}
-
-interface ZoneParts {
-  readonly applications: Map<string, ApplicationEntry>;
-  readonly resources: Map<string, ResourceEntry>;
-  readonly grants: Map<string, GrantEntry[]>;
-}
-
 function compileOnce(
   world: World,
   now: number,
@@ -83,27 +64,11 @@ function compileOnce(
   const acceptedResources = compileResources(pass);
   compileGrants(pass, acceptedApplications, acceptedResources);
   const active = compilePolicies(pass);
-  return { snapshot: toSnapshot(pass, active, previous), verdicts: pass.verdicts, nextChange: pass.nextChange.earliest() };
-}
-
-function toPass(world: World, now: number, results: PolicyResults): Pass {
-  const present = indexPresent(world.zones);
-  const refused = new Set<Zone>();
-  for (const zone of present.values()) if (checkName(zone, world.systemNamespace)) refused.add(zone);
-  const directory = createZoneDirectory(present, refused, world.namespaces);
-  const accepted = [...present.values()].filter((zone) => !refused.has(zone));
-  const parts = new Map(accepted.map((zone) => [zone, { applications: new Map(), resources: new Map(), grants: new Map() }]));
-  return { world, now, results, verdicts: new Map(), nextChange: createNextChange(now), directory, parts };
-}
-
-function indexPresent<T extends AnyKindObject>(objects: readonly T[]): ReadonlyMap<string, T> {
-  const index = new Map<string, T>();
-  for (const object of objects) if (isPresent(object)) index.set(path(object), object);
-  return index;
-}
-
-function settle(pass: Pass, object: AnyKindObject, refusal: Refusal | undefined, fields: Readonly<Record<string, unknown>>) {
-  pass.verdicts.set(verdictKey(object), toVerdict(object, [toAccepted(object, refusal)], fields));
+  return {
+    snapshot: toSnapshot(pass, active, previous),
+    verdicts: pass.verdicts,
+    nextChange: pass.nextChange.earliest(),
+  };
 }
 
 type Placed<T> = readonly { readonly object: T; readonly zone: Zone }[];
@@ -112,7 +77,11 @@ type Placed<T> = readonly { readonly object: T; readonly zone: Zone }[];
 function admit<T extends Application | Resource>(
   pass: Pass,
   objects: readonly T[],
-  checks: { name(object: T): Refusal | undefined; content(object: T, zone: Zone): Refusal | undefined; fields(object: T): Readonly<Record<string, unknown>> },
+  checks: {
+    name(object: T): Refusal | undefined;
+    content(object: T, zone: Zone): Refusal | undefined;
+    fields(object: T): Readonly<Record<string, unknown>>;
+  },
 ): Placed<T> {
   const candidates: { object: T; zone: Zone }[] = [];
   for (const object of objects) {
@@ -174,7 +143,11 @@ function compileResources(pass: Pass): ReadonlyMap<Resource, Zone> {
   return accepted;
 }
 
-function compileGrants(pass: Pass, applications: ReadonlyMap<Application, Zone>, resources: ReadonlyMap<Resource, Zone>) {
+function compileGrants(
+  pass: Pass,
+  applications: ReadonlyMap<Application, Zone>,
+  resources: ReadonlyMap<Resource, Zone>,
+) {
   const targets: grant.GrantTargets = {
     applications: indexPresent(pass.world.applications),
     resources: indexPresent(pass.world.resources),
@@ -199,14 +172,16 @@ function compileGrant(pass: Pass, object: Grant, targets: grant.GrantTargets): R
   if (content) return content;
   const time = grant.checkGrantTime(object, pass.now);
   addPeriod(pass.nextChange, object, time);
-  if (!time) place(pass.parts.get(placed.zone)!.grants, grant.toGrantEntry(object, references.application, references.resource));
+  if (!time)
+    place(pass.parts.get(placed.zone)!.grants, grant.toGrantEntry(object, references.application, references.resource));
   return time;
 }
 
 /** Its start while that is to come, its end while it is in force. */
 function addPeriod(nextChange: NextChange, object: Grant, refusal: Refusal | undefined): void {
   const { notBefore, expiresAt } = grant.grantPeriod(object);
-  if (refusal?.reason === 'NotYetValid' && notBefore !== undefined && Number.isFinite(notBefore)) nextChange.add(notBefore * 1000);
+  if (refusal?.reason === 'NotYetValid' && notBefore !== undefined && Number.isFinite(notBefore))
+    nextChange.add(notBefore * 1000);
   if (expiresAt !== undefined) nextChange.add(expiresAt * 1000);
 }
 
@@ -217,81 +192,6 @@ function place(grants: Map<string, GrantEntry[]>, entry: GrantEntry): void {
   else grants.set(key, [entry]);
 }
 
-/** Policies, sets, Zones and revisions; the active revision of each accepted Zone comes back. */
-function compilePolicies(pass: Pass): ReadonlyMap<Zone, PolicySetRevision> {
-  const policies = indexPresent(pass.world.policies);
-  for (const object of policies.values()) settlePolicy(pass, object);
-  const sets = indexPresent(pass.world.policySets);
-  const { systemNamespace } = pass.world;
-  const allowed = pass.world.policySetRevisions.filter((object) => !checkName(object, systemNamespace));
-  const revisions = revision.groupRevisions(sets, allowed);
-  const contents = new Map<string, PolicySetContent>();
-  for (const [key, set] of sets) {
-    const content = compilePolicySet(set, policies, pass.results, systemNamespace);
-    contents.set(key, content);
-    settlePolicySet(pass, set, content, revisions.get(key) ?? []);
-  }
-  const active = settleZones(pass, sets, revisions, contents);
-  settleRevisions(pass, active);
-  return active;
-}
-
-function settlePolicy(pass: Pass, object: Policy): void {
-  const report = policy.reportOf(object, pass.results);
-  const reserved = checkName(object, pass.world.systemNamespace);
-  if (!report && !reserved) return;
-  settle(pass, object, reserved ?? (report && policy.checkPolicyReport(object, report)), policy.policyFields(report));
-}
-
-function settlePolicySet(pass: Pass, set: PolicySet, content: PolicySetContent, revisions: readonly PolicySetRevision[]): void {
-  if (content.type === 'pending') return;
-  const latest = revisions.findLast((candidate) => revision.revisionProblem(candidate) === undefined);
-  const fields = {
-    policies: set.spec.policies.length,
-    ...(latest && { revision: latest.spec.number, digest: latest.spec.digest }),
-  };
-  settle(pass, set, content.type === 'refused' ? content.refusal : undefined, fields);
-}
-
-function settleZones(
-  pass: Pass,
-  sets: ReadonlyMap<string, PolicySet>,
-  revisions: ReadonlyMap<string, readonly PolicySetRevision[]>,
-  contents: ReadonlyMap<string, PolicySetContent>,
-): ReadonlyMap<Zone, PolicySetRevision> {
-  const active = new Map<Zone, PolicySetRevision>();
-  for (const zone of pass.directory.zones.values()) {
-    const key = `${zone.metadata.namespace}/${zone.spec.policySetRef?.name ?? ''}`;
-    const choice = zones.choosePolicy(zone, sets.has(key) ? (revisions.get(key) ?? []) : undefined, contents.get(key)?.type === 'refused');
-    const refusal = checkName(zone, pass.world.systemNamespace);
-    if (choice.active && !refusal) active.set(zone, choice.active);
-    settleZone(pass, zone, refusal, choice);
-  }
-  return active;
-}
-
-function settleZone(pass: Pass, zone: Zone, refusal: Refusal | undefined, choice: zones.PolicyChoice): void {
-  const state = pass.world.keySets.get(zone.metadata.uid);
-  const keys = zones.usableKeys(zone, state);
-  for (const { activeAt } of keys) if (activeAt !== undefined) pass.nextChange.add(activeAt);
-  const conditions: VerdictCondition[] = [toAccepted(zone, refusal), zones.toKeysReady(zone, state, pass.now), choice.condition];
-  const { freeze } = zone.spec;
-  if (freeze) conditions.push({ type: 'Frozen', status: 'True', reason: 'Frozen', message: freeze.reason });
-  const fields = zones.zoneFields(zone, choice.active, zones.signingKey(keys, pass.now));
-  pass.verdicts.set(verdictKey(zone), toVerdict(zone, conditions, fields));
-}
-
-function settleRevisions(pass: Pass, active: ReadonlyMap<Zone, PolicySetRevision>): void {
-  const users = Map.groupBy(active.keys(), (zone) => active.get(zone)!);
-  for (const object of pass.world.policySetRevisions) {
-    if (!isPresent(object)) continue;
-    const reserved = checkName(object, pass.world.systemNamespace);
-    const condition = revision.toActiveCondition(object, users.get(object) ?? []);
-    const conditions = reserved ? [toAccepted(object, reserved), condition] : [condition];
-    pass.verdicts.set(verdictKey(object), toVerdict(object, conditions, {}));
-  }
-}
-
 function toSnapshot(
   pass: Pass,
   active: ReadonlyMap<Zone, PolicySetRevision>,
@@ -299,13 +199,13 @@ function toSnapshot(
 ): Snapshot {
   const snapshots = new Map<string, ZoneSnapshot>();
   for (const [zone, parts] of pass.parts) {
-    const settings = zones.toZoneSettings(zone);
+    const settings = toZoneSettings(zone);
     const chosen = active.get(zone);
     const content = {
       ...settings,
       ...parts,
-      policy: chosen && revision.toActivePolicy(chosen),
-      keys: zones.usableKeys(zone, pass.world.keySets.get(zone.metadata.uid)),
+      policy: chosen && toActivePolicy(chosen),
+      keys: usableKeys(zone, pass.world.keySets.get(zone.metadata.uid)),
     };
     const digest = zoneDigest(content, settings);
     const before = previous.get(settings.id);

@@ -62,7 +62,7 @@ function holds({ key, operator, values = [] }: Expression, labels: Labels): bool
     case 'In':
       return value !== undefined && values.includes(value);
     case 'NotIn':
-      return value === undefined || !values.includes(value);
+      return values.length > 0 && (value === undefined || !values.includes(value));
     case 'Exists':
       return value !== undefined;
     case 'DoesNotExist':
@@ -88,7 +88,8 @@ export function resolveZone(
     const fix = `its allowedNamespaces must admit namespace ${own}`;
     return { refusal: refuse('ReferenceNotPermitted', `${who}, which is not there for this namespace; ${fix}`) };
   }
-  if (!zone) return { refusal: refuse('ReferenceNotFound', `${who}, which does not exist; create it or correct the name`) };
+  if (!zone)
+    return { refusal: refuse('ReferenceNotFound', `${who}, which does not exist; create it or correct the name`) };
   if (directory.isAccepted(zone)) return { zone };
   return { refusal: refuse('ReferenceNotAccepted', `${who}, which is not accepted; see its conditions`) };
 }

@@ -16,42 +16,52 @@ export interface GrantTargets {
 }
 
 export type GrantReferences =
-  | { readonly application: Application; readonly resource: Resource }
-  | { readonly refusal: Refusal };
+  { readonly application: Application; readonly resource: Resource } | { readonly refusal: Refusal };
 
 /** Both references, the Application first. */
 export function resolveReferences(grant: Grant, zone: Zone, targets: GrantTargets): GrantReferences {
   const own = grant.metadata.namespace;
   const { name, namespace = own } = grant.spec.applicationRef;
-  const applicationPath = `${namespace}/${name}`;
-  const application = targets.applications.get(applicationPath);
-  const refusal = checkReference(grant, `spec.applicationRef names Application ${applicationPath}`, namespace, application, zone, targets);
-  if (refusal || !application) return { refusal: refusal! };
-  const resourcePath = `${own}/${grant.spec.resourceRef.name}`;
-  const resource = targets.resources.get(resourcePath);
-  const second = checkReference(grant, `spec.resourceRef names Resource ${resourcePath}`, own, resource, zone, targets);
-  if (second || !resource) return { refusal: second! };
-  return { application, resource };
+  const { applications, resources } = targets;
+  const application = findTarget(applications, 'spec.applicationRef names Application', `${namespace}/${name}`);
+  const first = checkReference(grant, application, zone, targets);
+  if (first || !application.object) return { refusal: first! };
+  const resource = findTarget(resources, 'spec.resourceRef names Resource', `${own}/${grant.spec.resourceRef.name}`);
+  const second = checkReference(grant, resource, zone, targets);
+  if (second || !resource.object) return { refusal: second! };
+  return { application: application.object, resource: resource.object };
+}
+
+interface Target<T> {
+  /** Field, kind and path, for messages. */
+  readonly what: string;
+  readonly isOwn: (namespace: string) => boolean;
+  readonly object: T | undefined;
+}
+
+function findTarget<T>(objects: ReadonlyMap<string, T>, what: string, key: string): Target<T> {
+  const isOwn = (namespace: string) => key.startsWith(`${namespace}/`);
+  return { what: `${what} ${key}`, isOwn, object: objects.get(key) };
 }
 
 /** From another namespace what is missing, not accepted or in another zone looks the same. */
 function checkReference(
   grant: Grant,
-  what: string,
-  namespace: string,
-  target: Application | Resource | undefined,
+  { what, isOwn, object }: Target<Application | Resource>,
   zone: Zone,
   targets: GrantTargets,
 ): Refusal | undefined {
   const who = `Grant ${path(grant)}: ${what}`;
-  const accepted = target && targets.acceptedZone(target);
-  if (target && accepted === zone) return undefined;
-  if (namespace !== grant.metadata.namespace) {
-    return refuse('ReferenceNotPermitted', `${who}, which is not an accepted Application of Zone ${path(zone)}; correct the reference`);
+  const accepted = object && targets.acceptedZone(object);
+  if (object && accepted === zone) return undefined;
+  if (!isOwn(grant.metadata.namespace)) {
+    const fix = `which is not an accepted Application of Zone ${path(zone)}; correct the reference`;
+    return refuse('ReferenceNotPermitted', `${who}, ${fix}`);
   }
-  if (!target) return refuse('ReferenceNotFound', `${who}, which does not exist; create it or correct the name`);
+  if (!object) return refuse('ReferenceNotFound', `${who}, which does not exist; create it or correct the name`);
   if (!accepted) return refuse('ReferenceNotAccepted', `${who}, which is not accepted; see its conditions`);
-  return refuse('ZoneMismatch', `${who}, which belongs to Zone ${path(accepted)}, not ${path(zone)}; refer to one of the same Zone`);
+  const fix = `belongs to Zone ${path(accepted)}, not ${path(zone)}; refer to one of the same Zone`;
+  return refuse('ZoneMismatch', `${who}, which ${fix}`);
 }
 
 /** Scopes against the Resource, issuers against the Zone. */
@@ -60,13 +70,19 @@ export function checkGrantContent(grant: Grant, zone: Zone, resource: Resource):
   const scope = grant.spec.scopes.find((candidate) => !declared.has(candidate));
   if (scope !== undefined) {
     const fix = `declare it in spec.scopes of Resource ${path(resource)} or remove it here`;
-    return refuse('ScopeNotDeclared', `Grant ${path(grant)}: spec.scopes names ${scope}, which its Resource does not declare; ${fix}`);
+    return refuse(
+      'ScopeNotDeclared',
+      `Grant ${path(grant)}: spec.scopes names ${scope}, which its Resource does not declare; ${fix}`,
+    );
   }
   for (const [index, { user, group }] of (grant.spec.subjects ?? []).entries()) {
     const issuer = (user ?? group)?.issuer;
     if (issuer === undefined || zone.spec.subjectIssuers?.some(({ name }) => name === issuer)) continue;
     const fix = `add it to spec.subjectIssuers of Zone ${path(zone)} or correct the name`;
-    return refuse('IssuerNotTrusted', `Grant ${path(grant)}: spec.subjects[${index}] names issuer ${issuer}, which its Zone does not trust; ${fix}`);
+    return refuse(
+      'IssuerNotTrusted',
+      `Grant ${path(grant)}: spec.subjects[${index}] names issuer ${issuer}, which its Zone does not trust; ${fix}`,
+    );
   }
   return undefined;
 }
@@ -83,10 +99,16 @@ export const grantPeriod = perObject(({ spec }: Grant) => ({
 export function checkGrantTime(grant: Grant, now: number): Refusal | undefined {
   const { notBefore, expiresAt } = grantPeriod(grant);
   if (expiresAt !== undefined && now >= expiresAt * 1000) {
-    return refuse('Expired', `Grant ${path(grant)}: spec.expiresAt (${grant.spec.expiresAt}) has passed; set a later one`);
+    return refuse(
+      'Expired',
+      `Grant ${path(grant)}: spec.expiresAt (${grant.spec.expiresAt}) has passed; set a later one`,
+    );
   }
   if (notBefore === undefined || now >= notBefore * 1000) return undefined;
-  return refuse('NotYetValid', `Grant ${path(grant)}: spec.notBefore (${grant.spec.notBefore}) is yet to come; wait or set an earlier one`);
+  return refuse(
+    'NotYetValid',
+    `Grant ${path(grant)}: spec.notBefore (${grant.spec.notBefore}) is yet to come; wait or set an earlier one`,
+  );
 }
 
 const lastEntry = new WeakMap<Grant, GrantEntry>();

@@ -5,10 +5,13 @@ type Segment = { readonly rank: 0 | 1 | 2 | 3; readonly text: string };
 
 /** Rank: end of the path or a literal 2–3 beat `{name}` 1 beats a last `**` 0. */
 function toSegments(path: string): readonly Segment[] {
-  const segments = path.split('/').slice(1).map((text): Segment => {
-    if (text === '**') return { rank: 0, text };
-    return /^\{.*\}$/.test(text) ? { rank: 1, text: '{}' } : { rank: 2, text };
-  });
+  const segments = path
+    .split('/')
+    .slice(1)
+    .map((text): Segment => {
+      if (text === '**') return { rank: 0, text };
+      return /^\{.*\}$/.test(text) ? { rank: 1, text: '{}' } : { rank: 2, text };
+    });
   return segments.at(-1)?.rank === 0 ? segments : [...segments, { rank: 3, text: '' }];
 }
 

@@ -23,7 +23,9 @@ export function toModule(policy: PolicySetRevision['spec']['policies'][number]):
 export const revisionProblem = perObject((revision: PolicySetRevision): string | undefined => {
   const { set, number, digest } = revision.spec;
   if (revision.metadata.name !== `${set}-${number}`) return `its name is not ${set}-${number}`;
-  return policySetDigest(revisionModules(revision)) === digest ? undefined : 'spec.digest is not the digest of its text';
+  return policySetDigest(revisionModules(revision)) === digest
+    ? undefined
+    : 'spec.digest is not the digest of its text';
 });
 
 /** Whether the revision belongs to this very set, not to an earlier one of the same name. */
@@ -72,7 +74,10 @@ export const toActivePolicy = perObject((revision: PolicySetRevision): ActivePol
 /** The Active condition: the Zones in which it decides. */
 export function toActiveCondition(revision: PolicySetRevision, zones: readonly Zone[]) {
   if (zones.length > 0) {
-    const names = zones.map((zone) => path(zone)).sort().join(', ');
+    const names = zones
+      .map((zone) => path(zone))
+      .sort()
+      .join(', ');
     return { type: 'Active', status: 'True', reason: 'Active', message: `active in Zone ${names}` } as const;
   }
   const problem = revisionProblem(revision);

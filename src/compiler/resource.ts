@@ -32,7 +32,8 @@ function toUpstream(upstream: Resource['spec']['upstream'], namespace: string): 
 /** ReservedName: `caracal-sys://` belongs to Caracal's own namespace. */
 export function checkIdentifierName(object: Resource, systemNamespace: string): Refusal | undefined {
   const { identifier } = object.spec;
-  if (!identifier.toLowerCase().startsWith('caracal-sys:') || object.metadata.namespace === systemNamespace) return undefined;
+  if (!identifier.toLowerCase().startsWith('caracal-sys:') || object.metadata.namespace === systemNamespace)
+    return undefined;
   const fix = `identifiers caracal-sys:// belong to namespace ${systemNamespace}; choose another`;
   return refuse('ReservedName', `Resource ${path(object)}: spec.identifier: ${fix}`);
 }
@@ -79,10 +80,16 @@ const checkOperations = perObject((object: Resource): Refusal | undefined => {
   const pair = findAmbiguous(entry.operations);
   if (!pair) return undefined;
   const [a, b] = pair.map((index) => `spec.operations[${index}] (${entry.operations[index]!.path})`);
-  return refuse('OperationsAmbiguous', `Resource ${path(object)}: ${a} and ${b} can match one request and neither is more specific; change a path or a method`);
+  return refuse(
+    'OperationsAmbiguous',
+    `Resource ${path(object)}: ${a} and ${b} can match one request and neither is more specific; change a path or a method`,
+  );
 });
 
 export function identifierConflict(object: Resource, winner: Resource): Refusal {
   const fix = 'identifiers are unique in a zone; choose another';
-  return refuse('Conflicted', `Resource ${path(object)}: spec.identifier: Resource ${path(winner)} has the same; ${fix}`);
+  return refuse(
+    'Conflicted',
+    `Resource ${path(object)}: spec.identifier: Resource ${path(winner)} has the same; ${fix}`,
+  );
 }

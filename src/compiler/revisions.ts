@@ -23,7 +23,8 @@ export interface RevisionPlan {
 /**
  * A set's passing content gets a revision when it differs from its latest one: number = highest + 1. Revisions beyond
  * `historyLimit` go, oldest first, but never one that a Zone uses. Revisions of an earlier set of the same name go too;
- * while one still holds the name a new revision needs, the new one waits for the next plan.
+ * while one still holds the name a new revision needs, the new one waits for the next plan. Revisions whose set is not
+ * there are left to garbage collection: the set may only not have been seen yet.
  */
 export function planRevisions(world: World, results: PolicyResults): RevisionPlan {
   const sets = index(world.policySets);
@@ -45,7 +46,7 @@ export function planRevisions(world: World, results: PolicyResults): RevisionPla
 
 function isLeftover(revision: PolicySetRevision, sets: ReadonlyMap<string, PolicySet>): boolean {
   const set = sets.get(`${revision.metadata.namespace}/${revision.spec.set}`);
-  return !set || !isOwnedBy(revision, set);
+  return set !== undefined && !isOwnedBy(revision, set);
 }
 
 function planNext(
@@ -77,11 +78,18 @@ function toDraft(set: PolicySet, content: PolicySetContent & { type: 'passed' },
 function toPolicyText({ name, rego, appliesTo }: (PolicySetContent & { type: 'passed' })['modules'][number]) {
   if (!appliesTo) return { name, rego };
   const { resources, applications } = appliesTo;
-  const limits = { ...(resources && { resources: [...resources] }), ...(applications && { applications: [...applications] }) };
+  const limits = {
+    ...(resources && { resources: [...resources] }),
+    ...(applications && { applications: [...applications] }),
+  };
   return { name, rego, appliesTo: limits };
 }
 
-function planPruning(world: World, set: PolicySet, revisions: readonly PolicySetRevision[]): readonly PolicySetRevision[] {
+function planPruning(
+  world: World,
+  set: PolicySet,
+  revisions: readonly PolicySetRevision[],
+): readonly PolicySetRevision[] {
   const excess = revisions.slice(0, Math.max(0, revisions.length - set.spec.historyLimit));
   if (excess.length === 0) return [];
   const used = new Set<PolicySetRevision>();

@@ -14,13 +14,28 @@ export interface Observation {
 
 /** False reasons that only an edit helps with (marked S). */
 const STALLED: ReadonlySet<string> = new Set([
-  'ReservedName', 'ZoneMismatch', 'KeysInvalid', 'RevisionNotFound', 'Conflicted', 'Expired', 'IdentifierNotPermitted',
-  'ScopeNotDeclared', 'OperationsAmbiguous', 'IssuerNotTrusted', 'CompileFailed', 'PackageInvalid', 'TestsFailed',
-  'TooLarge', 'PackageConflict',
+  'ReservedName',
+  'ZoneMismatch',
+  'KeysInvalid',
+  'RevisionNotFound',
+  'Conflicted',
+  'Expired',
+  'IdentifierNotPermitted',
+  'ScopeNotDeclared',
+  'OperationsAmbiguous',
+  'IssuerNotTrusted',
+  'CompileFailed',
+  'PackageInvalid',
+  'TestsFailed',
+  'TooLarge',
+  'PackageConflict',
 ]);
 
 const PROGRAMMED: ReadonlySet<VerdictKind> = new Set<VerdictKind>(['Zone', 'Application', 'Resource', 'Grant']);
 const ENFORCED: ReadonlySet<VerdictKind> = new Set<VerdictKind>(['Zone', 'Resource']);
+
+/** metav1.Condition: what is longer, the API refuses. */
+const MAX_MESSAGE = 32_768;
 
 /** The final status. `now` in Unix milliseconds; lastTransitionTime stays where a condition's status did. */
 export function toStatus(
@@ -51,7 +66,8 @@ function toConditions(verdict: Verdict, observation: Observation): readonly Verd
 function toProgrammed(verdict: Verdict, { replicas }: Observation): VerdictCondition {
   const type = 'Programmed';
   const accepted = verdict.conditions.find((condition) => condition.type === 'Accepted');
-  if (accepted?.status !== 'True') return { type, status: 'False', reason: 'NotAccepted', message: 'it is not accepted' };
+  if (accepted?.status !== 'True')
+    return { type, status: 'False', reason: 'NotAccepted', message: 'it is not accepted' };
   switch (replicas) {
     case 'none':
       return { type, status: 'Unknown', reason: 'NoReplica', message: 'no STS replica is ready' };
@@ -64,7 +80,8 @@ function toProgrammed(verdict: Verdict, { replicas }: Observation): VerdictCondi
 
 function toEnforced(programmed: VerdictCondition, observation: Observation): VerdictCondition {
   const type = 'Enforced';
-  if (programmed.status !== 'True') return { type, status: 'False', reason: 'NotProgrammed', message: 'it is not programmed' };
+  if (programmed.status !== 'True')
+    return { type, status: 'False', reason: 'NotProgrammed', message: 'it is not programmed' };
   const { connected, current } = observation.gateways ?? { connected: 0, current: 0 };
   const message = `${current}/${connected} gateways`;
   if (connected === 0) return { type, status: 'True', reason: 'NoGateways', message };
@@ -98,7 +115,8 @@ function stamp(
   const before = previous?.conditions?.find(({ type }) => type === condition.type);
   const isSame = before?.status === condition.status;
   const lastTransitionTime = isSame ? before.lastTransitionTime : `${new Date(now).toISOString().slice(0, 19)}Z`;
-  return { ...condition, observedGeneration: verdict.generation, lastTransitionTime };
+  const message = condition.message.slice(0, MAX_MESSAGE).toWellFormed();
+  return { ...condition, message, observedGeneration: verdict.generation, lastTransitionTime };
 }
 
 function toZoneLinks(verdict: Verdict, { issuer }: Observation): Readonly<Record<string, unknown>> {

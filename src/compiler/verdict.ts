@@ -1,8 +1,7 @@
 /** What compile says of each object: conditions without the ones that only observation can give. */
 import type { ConditionStatus } from '../api/meta.ts';
 
-export type VerdictKind =
-  'Zone' | 'Application' | 'Resource' | 'Grant' | 'Policy' | 'PolicySet' | 'PolicySetRevision';
+export type VerdictKind = 'Zone' | 'Application' | 'Resource' | 'Grant' | 'Policy' | 'PolicySet' | 'PolicySetRevision';
 
 /** A condition before it has a time and an observedGeneration. */
 export interface VerdictCondition {

@@ -32,15 +32,7 @@ export type KeySetState =
 
 /** The kinds a source watches; `/v1/programmed` reports one resourceVersion for each. */
 export type WatchedKind =
-  | 'Zone'
-  | 'Application'
-  | 'Resource'
-  | 'Grant'
-  | 'Policy'
-  | 'PolicySet'
-  | 'PolicySetRevision'
-  | 'Namespace'
-  | 'KeySet';
+  'Zone' | 'Application' | 'Resource' | 'Grant' | 'Policy' | 'PolicySet' | 'PolicySetRevision' | 'Namespace' | 'KeySet';
 
 /** Where a World comes from: reflectors on the Kubernetes API, or a folder of manifests. */
 export interface WorldSource {

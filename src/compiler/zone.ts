@@ -48,7 +48,8 @@ export function signingKey(keys: readonly VerificationKey[], now: number): Verif
   let latest: VerificationKey | undefined;
   for (const key of keys) {
     if (key.activeAt === undefined || key.activeAt > now) continue;
-    if (!latest || key.activeAt > latest.activeAt! || (key.activeAt === latest.activeAt && key.kid > latest.kid)) latest = key;
+    if (!latest || key.activeAt > latest.activeAt! || (key.activeAt === latest.activeAt && key.kid > latest.kid))
+      latest = key;
   }
   return latest;
 }
@@ -56,11 +57,21 @@ export function signingKey(keys: readonly VerificationKey[], now: number): Verif
 export function toKeysReady(zone: Zone, state: KeySetState | undefined, now: number): VerdictCondition {
   const type = 'KeysReady';
   if (state && !state.ok) {
-    return { type, status: 'False', reason: 'KeysInvalid', message: `Zone ${path(zone)}: signing keys: ${state.message}` };
+    return {
+      type,
+      status: 'False',
+      reason: 'KeysInvalid',
+      message: `Zone ${path(zone)}: signing keys: ${state.message}`,
+    };
   }
   const key = signingKey(usableKeys(zone, state), now);
   if (key) return { type, status: 'True', reason: 'KeysReady', message: `key ${key.kid} signs` };
-  return { type, status: 'False', reason: 'KeysPending', message: `Zone ${path(zone)} has no key that may sign yet; the controller makes one` };
+  return {
+    type,
+    status: 'False',
+    reason: 'KeysPending',
+    message: `Zone ${path(zone)} has no key that may sign yet; the controller makes one`,
+  };
 }
 
 /** How a Zone's policySetRef resolved. */
@@ -78,12 +89,23 @@ export function choosePolicy(
   const ref = zone.spec.policySetRef;
   const who = `Zone ${path(zone)}: spec.policySetRef`;
   if (!ref) return inactive('NoPolicySet', `${who} is not set, so every exchange is denied; name a PolicySet`);
-  if (!revisions) return inactive('ReferenceNotFound', `${who} names PolicySet ${ref.name}, which does not exist in the namespace of the Zone; create it or correct the name`);
+  if (!revisions)
+    return inactive(
+      'ReferenceNotFound',
+      `${who} names PolicySet ${ref.name}, which does not exist in the namespace of the Zone; create it or correct the name`,
+    );
   const active = selectRevision(ref, revisions);
   if (active) return { active, condition: toPolicyActive(active, ref, isSetRefused) };
   const pin = ref.revision ?? ref.digest;
-  if (pin !== undefined) return inactive('RevisionNotFound', `${who} pins ${pin}, which PolicySet ${ref.name} does not have; correct or remove the pin`);
-  return inactive('NoGoodRevision', `${who} names PolicySet ${ref.name}, which has no revision that passed; see its conditions`);
+  if (pin !== undefined)
+    return inactive(
+      'RevisionNotFound',
+      `${who} pins ${pin}, which PolicySet ${ref.name} does not have; correct or remove the pin`,
+    );
+  return inactive(
+    'NoGoodRevision',
+    `${who} names PolicySet ${ref.name}, which has no revision that passed; see its conditions`,
+  );
 }
 
 function toPolicyActive(
@@ -93,7 +115,8 @@ function toPolicyActive(
 ): VerdictCondition {
   const what = `revision ${active.spec.number} of PolicySet ${active.spec.set}`;
   const isPinned = ref.revision !== undefined || ref.digest !== undefined;
-  if (isPinned || !isSetRefused) return { type: 'PolicyActive', status: 'True', reason: 'PolicyActive', message: `${what} decides` };
+  if (isPinned || !isSetRefused)
+    return { type: 'PolicyActive', status: 'True', reason: 'PolicyActive', message: `${what} decides` };
   const message = `${what}, the last good one, decides: the set is not accepted now`;
   return { type: 'PolicyActive', status: 'True', reason: 'LastGoodRevision', message };
 }
