@@ -30,6 +30,13 @@ export interface WorkloadDirectory {
   alive(workload: Workload): 'alive' | 'gone' | 'unknown';
 }
 
+/** One line per event: a constant message, and members that never hold a token or a secret. */
+export interface Log {
+  info(members: Readonly<Record<string, unknown>>, message: string): void;
+  warn(members: Readonly<Record<string, unknown>>, message: string): void;
+  error(members: Readonly<Record<string, unknown>>, message: string): void;
+}
+
 export interface STSPorts {
   readonly source: WorldSource;
   readonly signingKeys: SigningKeySource;
@@ -38,4 +45,5 @@ export interface STSPorts {
   readonly store: Store;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
+  readonly log: Log;
 }

@@ -1,0 +1,29 @@
+/** Decides an exchange against one served zone: checks, then policy, then the decision (architecture.md §5). */
+import { checkExchange } from '../authority/checks.ts';
+import { decideExchange } from '../authority/decide.ts';
+import type { Denial, ExchangeRequest, Permit } from '../authority/decision.ts';
+import type { PolicyInput, PolicyOutcome } from '../authority/policyInput.ts';
+import type { PolicyEngine } from '../policy/engine.ts';
+import type { ServedZone } from './configuration.ts';
+
+export interface Decided {
+  readonly result: Permit | Denial;
+  /** The pair that it was decided under. */
+  readonly zone: ServedZone;
+  readonly inputs: readonly PolicyInput[];
+  readonly outcomes: readonly PolicyOutcome[];
+}
+
+/** `now` in Unix milliseconds. */
+export async function decide(
+  zone: ServedZone,
+  request: ExchangeRequest,
+  now: number,
+  policies: Pick<PolicyEngine, 'evaluate'>,
+): Promise<Decided> {
+  const { snapshot } = zone;
+  const checked = checkExchange(snapshot, request, now);
+  if (checked.type === 'denial') return { result: checked, zone, inputs: [], outcomes: [] };
+  const outcomes = await policies.evaluate(snapshot.uid, checked.policyDigest, checked.inputs);
+  return { result: decideExchange(checked, outcomes, snapshot, now), zone, inputs: checked.inputs, outcomes };
+}

@@ -1,0 +1,30 @@
+/** What one exchange reaches: all of it in memory but the commit. */
+import type { Clock, RandomBytes } from '../authority/clock.ts';
+import type { DecisionRecord } from '../authority/decision.ts';
+import type { ZoneSnapshot } from '../authority/snapshot.ts';
+import type { PolicyEngine } from '../policy/engine.ts';
+import type { AuthorityRecord, Store } from '../store/store.ts';
+import type { SigningKey } from '../tokens/mint.ts';
+import type { SubjectPorts } from './authenticate/subject.ts';
+import type { Configuration } from './configuration.ts';
+import type { Limiter } from './limits.ts';
+import type { Remembered } from './remembered.ts';
+
+export interface ExchangePorts {
+  /** The STS base URL. */
+  readonly issuer: string;
+  readonly configuration: Pick<Configuration, 'zone' | 'reached'>;
+  readonly authentication: SubjectPorts;
+  readonly policies: Pick<PolicyEngine, 'evaluate'>;
+  readonly store: Pick<Store, 'commit'>;
+  /** The key that signs for the zone now. */
+  signingKey(zone: ZoneSnapshot): SigningKey | undefined;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  /** By jti. */
+  readonly decisions: Remembered<DecisionRecord>;
+  /** By sid. */
+  readonly records: Remembered<AuthorityRecord>;
+  readonly mints: Limiter;
+  readonly failures: Limiter;
+}

@@ -1,0 +1,186 @@
+/** All feed streams of this replica: who is connected, what each was sent and has acknowledged, and what goes out when. */
+import type { Clock, RandomBytes } from '../../authority/clock.ts';
+import type { FeedAck, FeedEpoch, FeedHeartbeat, FeedHello } from '../../authority/feed.ts';
+import type { Gateway } from '../authenticate/bearer.ts';
+import type { ServedZone, ZoneEvent } from '../configuration.ts';
+import { OAuthError, toUnavailable } from '../errors.ts';
+import type { WorkloadDirectory } from '../ports.ts';
+import { parseCursor, toCursorText } from './cursor.ts';
+import { toClosedConfig, toFeedConfig, toFeedKeys } from './slice.ts';
+
+/** Where events go: one HTTP response. `write` says false when the client does not keep up. */
+export interface FeedSink {
+  write(text: string): boolean;
+  close(): void;
+}
+
+export interface FeedStream {
+  readonly id: string;
+  readonly zoneID: string;
+  readonly gateway: Gateway;
+}
+
+export interface StreamReport extends FeedStream {
+  /** The gateway enforces what this replica serves it. */
+  readonly current: boolean;
+  /** Identifiers of the Resources it was sent. */
+  readonly resources: readonly string[];
+}
+
+export interface FeedHub {
+  /** Throws OAuthError. */
+  open(gateway: Gateway, zone: ServedZone, lastEventID: string | undefined, sink: FeedSink): FeedStream;
+  drop(stream: FeedStream): void;
+  /** Throws OAuthError when the caller has no such stream. */
+  acknowledge(gateway: Gateway, zoneID: string, ack: FeedAck): void;
+  zoneChanged(event: ZoneEvent): void;
+  streams(): readonly StreamReport[];
+  close(): void;
+}
+
+export interface FeedHubPorts {
+  readonly issuer: string;
+  readonly incarnation: string;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  readonly workloads: Pick<WorkloadDirectory, 'alive'>;
+  /** True while the store's head was read within the last 500 ms: without it no proof of freshness is sent. */
+  isStoreFresh(): boolean;
+}
+
+const HEARTBEAT_MS = 2000;
+const KEPT_CHANGES = 256;
+
+interface Live extends FeedStream {
+  readonly sink: FeedSink;
+  zone: ServedZone;
+  digest: string;
+  keys: string;
+  resources: readonly string[];
+  acknowledged: string | undefined;
+  nonce: string | null;
+}
+
+export function createFeedHub(ports: FeedHubPorts): FeedHub {
+  const streams = new Map<string, Live>();
+  const past = createPast();
+
+  const send = (stream: Live, event: string, data: object, id?: string): void => {
+    const head = id === undefined ? '' : `id: ${id}\n`;
+    if (!stream.sink.write(`${head}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)) end(stream);
+  };
+  const end = (stream: Live): void => {
+    streams.delete(stream.id);
+    stream.sink.close();
+  };
+  const cursorOf = ({ zone, digest }: Live): string =>
+    toCursorText({ incarnation: ports.incarnation, epoch: zone.epoch, digest });
+
+  const sendConfig = (stream: Live): void => {
+    const config = toFeedConfig(stream.zone, stream.gateway.workload, ports.issuer);
+    const keys = toFeedKeys(stream.zone);
+    const keysText = JSON.stringify(keys);
+    if (keysText !== stream.keys) {
+      stream.keys = keysText;
+      send(stream, 'keys', keys);
+    }
+    if (config.digest === stream.digest) return;
+    stream.digest = config.digest;
+    stream.resources = config.resources.map(({ identifier }) => identifier);
+    send(stream, 'config', config, cursorOf(stream));
+  };
+
+  const heartbeat = (stream: Live): void => {
+    if (!ports.isStoreFresh()) return;
+    const data: FeedHeartbeat = { nonce: stream.nonce, epoch: stream.zone.epoch };
+    send(stream, 'heartbeat', data);
+  };
+
+  const tick = (): void => {
+    const seconds = ports.clock.now() / 1000;
+    for (const stream of [...streams.values()]) {
+      const isOver = stream.gateway.expiresAt <= seconds || ports.workloads.alive(stream.gateway.workload) === 'gone';
+      if (isOver) end(stream);
+      else heartbeat(stream);
+    }
+  };
+  const timer = setInterval(tick, HEARTBEAT_MS).unref();
+
+  const replay = (stream: Live, sinceEpoch: number): void => {
+    for (const missed of past.since(stream.zone.snapshot.uid, sinceEpoch)) send(stream, 'epoch', missed);
+  };
+
+  return {
+    open(gateway, zone, lastEventID, sink) {
+      const cursor = lastEventID === undefined ? undefined : parseCursor(lastEventID);
+      const isResumed = cursor?.incarnation === ports.incarnation;
+      if (isResumed && cursor.epoch > zone.epoch)
+        throw toUnavailable('the client has seen a later epoch than this replica');
+      const id = Buffer.from(ports.randomBytes(16)).toString('base64url');
+      const stream: Live = {
+        ...{ id, zoneID: zone.snapshot.id, gateway, sink, zone },
+        ...{ digest: '', keys: '', resources: [], acknowledged: undefined, nonce: null },
+      };
+      streams.set(id, stream);
+      const hello: FeedHello = { stream_id: id, incarnation: ports.incarnation };
+      send(stream, 'hello', hello);
+      if (isResumed) replay(stream, cursor.epoch);
+      sendConfig(stream);
+      heartbeat(stream);
+      return stream;
+    },
+    drop(stream) {
+      streams.delete(stream.id);
+    },
+    acknowledge(gateway, zoneID, ack) {
+      const stream = streams.get(ack.stream_id);
+      const isOwn = stream?.zoneID === zoneID && stream.gateway.workload.podUID === gateway.workload.podUID;
+      if (!stream || !isOwn)
+        throw new OAuthError('invalid_request', 'stream_id names no stream of this gateway', { status: 404 });
+      stream.acknowledged = ack.digest;
+      stream.nonce = ack.nonce;
+      heartbeat(stream);
+    },
+    zoneChanged(event) {
+      past.add(event);
+      for (const stream of [...streams.values()]) {
+        if (stream.zone.snapshot.uid !== event.zoneUID) continue;
+        if (!event.after) {
+          send(stream, 'config', toClosedConfig(stream.zone, ports.issuer));
+          end(stream);
+          continue;
+        }
+        stream.zone = event.after;
+        sendConfig(stream);
+        if (event.change) send(stream, 'epoch', { epoch: event.after.epoch, change: event.change }, cursorOf(stream));
+      }
+    },
+    streams: () => [...streams.values()].map(toReport),
+    close() {
+      clearInterval(timer);
+      for (const stream of [...streams.values()]) end(stream);
+    },
+  };
+}
+
+function toReport({ id, zoneID, gateway, digest, acknowledged, resources }: Live): StreamReport {
+  return { id, zoneID, gateway, resources, current: acknowledged === digest };
+}
+
+/** The last changes of each zone, for gateways that reconnect. */
+function createPast() {
+  /** By zone UID, oldest first. */
+  const past = new Map<string, FeedEpoch[]>();
+  return {
+    add({ zoneUID, after, change }: ZoneEvent): void {
+      if (!after) past.delete(zoneUID);
+      if (!after || !change) return;
+      past.set(zoneUID, [...(past.get(zoneUID) ?? []), { epoch: after.epoch, change }].slice(-KEPT_CHANGES));
+    },
+    /** All changes after `epoch`, or none where one of them is not known any more. */
+    since(zoneUID: string, epoch: number): readonly FeedEpoch[] {
+      const missed = (past.get(zoneUID) ?? []).filter((change) => change.epoch > epoch);
+      return missed[0]?.epoch === epoch + 1 ? missed : [];
+    },
+  };
+}

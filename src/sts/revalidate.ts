@@ -1,0 +1,91 @@
+/** Would each of these mandates still be issued? Decided anew from the recorded exchange, under the zone as served now. */
+import * as z from 'zod';
+import type { DecisionRecord } from '../authority/decision.ts';
+import type { RevalidateRequest, RevalidateResponse } from '../authority/feed.ts';
+import type { PolicyEngine } from '../policy/engine.ts';
+import type { Store } from '../store/store.ts';
+import { parseCompactJWT } from '../tokens/parse.ts';
+import { createMandateVerifier } from '../tokens/verify.ts';
+import type { Gateway } from './authenticate/bearer.ts';
+import type { Configuration, ServedZone } from './configuration.ts';
+import { decide } from './decisions.ts';
+import { OAuthError } from './errors.ts';
+import { mayServe } from './feed/slice.ts';
+import type { Remembered } from './remembered.ts';
+
+const MAX_MANDATES = 256;
+const MAX_MANDATE_BYTES = 8192;
+const BEHIND_MS = 500;
+
+const schema = z.strictObject({
+  mandates: z.array(z.string().max(MAX_MANDATE_BYTES)).min(1).max(MAX_MANDATES),
+  min_epoch: z.int().min(0),
+});
+
+/** Throws OAuthError. */
+export function parseRevalidateRequest(value: unknown): RevalidateRequest {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new OAuthError('invalid_request', `the body is {mandates: 1 to ${MAX_MANDATES} JWTs, min_epoch}`);
+}
+
+export interface RevalidatePorts {
+  readonly issuer: string;
+  readonly configuration: Pick<Configuration, 'zone' | 'reached'>;
+  readonly policies: Pick<PolicyEngine, 'evaluate'>;
+  readonly store: Pick<Store, 'decisionByJTI'>;
+  readonly decisions: Remembered<DecisionRecord>;
+  now(): number;
+}
+
+/** Throws OAuthError; `replica_behind` when this replica does not reach `min_epoch` in time. */
+export async function revalidate(
+  request: RevalidateRequest,
+  zoneID: string,
+  gateway: Gateway,
+  ports: RevalidatePorts,
+): Promise<RevalidateResponse> {
+  const isReached = await ports.configuration.reached(zoneID, request.min_epoch, BEHIND_MS);
+  const zone = ports.configuration.zone(zoneID);
+  if (!zone) throw new OAuthError('zone_not_found', 'no accepted Zone has this id');
+  if (!isReached) throw new OAuthError('replica_behind', 'this replica has not reached min_epoch');
+  const results = await Promise.all(request.mandates.map((mandate) => judge(mandate, zone, gateway, ports)));
+  return { epoch: zone.epoch, results };
+}
+
+type Judgement = RevalidateResponse['results'][number];
+
+async function judge(mandate: string, zone: ServedZone, gateway: Gateway, ports: RevalidatePorts): Promise<Judgement> {
+  const now = ports.now();
+  const { snapshot } = zone;
+  const resource = snapshot.resources.get(audienceOf(mandate) ?? '');
+  if (!resource || !mayServe(resource, snapshot, gateway.workload)) return { valid: false, reason: 'audience' };
+  const verifier = createMandateVerifier({
+    issuer: ports.issuer,
+    zoneID: snapshot.id,
+    audience: resource.identifier,
+    use: 'resource',
+    keys: () => snapshot.keys,
+  });
+  const verdict = verifier.verify(mandate, now);
+  if (!verdict.ok) return { valid: false, reason: verdict.problem };
+  return judgeRecorded(verdict.claims.jti, zone, now, ports);
+}
+
+/** Which resource the mandate says it is for; the verifier then checks exactly that. */
+function audienceOf(mandate: string): string | undefined {
+  const parsed = parseCompactJWT(mandate, { maxBytes: MAX_MANDATE_BYTES });
+  const audience: unknown = parsed.ok ? parsed.payload['aud'] : undefined;
+  if (!Array.isArray(audience) || audience.length !== 1) return undefined;
+  const only: unknown = audience[0];
+  return typeof only === 'string' ? only : undefined;
+}
+
+/** A mandate whose decision this store does not have is none of ours: an earlier store's, or forged. */
+async function judgeRecorded(jti: string, zone: ServedZone, now: number, ports: RevalidatePorts): Promise<Judgement> {
+  const record = ports.decisions.get(jti) ?? (await ports.store.decisionByJTI(zone.snapshot.uid, jti));
+  if (!record?.request || record.outcome !== 'permit') return { valid: false, reason: 'unknown_decision' };
+  ports.decisions.set(jti, record);
+  const { result } = await decide(zone, record.request, now, ports.policies);
+  return result.type === 'permit' ? { valid: true } : { valid: false, reason: result.reason };
+}

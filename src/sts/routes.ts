@@ -1,0 +1,160 @@
+/** The STS' endpoints, each a few lines: read the request, ask, answer. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import * as z from 'zod';
+import type { FeedAck } from '../authority/feed.ts';
+import type { ReplicaReport } from '../controller/ports.ts';
+import {
+  authenticateController,
+  authenticateGateway,
+  type BearerPorts,
+  type Gateway,
+  type ServiceAccountName,
+} from './authenticate/bearer.ts';
+import type { Configuration, ServedZone } from './configuration.ts';
+import { OAuthError, toUnavailable } from './errors.ts';
+import { exchange } from './exchange.ts';
+import type { ExchangePorts } from './exchangePorts.ts';
+import type { FeedHub } from './feed/hub.ts';
+import { openFeed } from './feed/response.ts';
+import { toJWKSet } from './keys.ts';
+import { toMetadata } from './metadata.ts';
+import type { STSMetrics } from './metrics.ts';
+import { parseRevalidateRequest, revalidate, type RevalidatePorts } from './revalidate.ts';
+import { parseJSONBody, parseZoneQuery, refuseOtherMethods, refuseQuery, TOKEN_PATH } from './server.ts';
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reason?: string;
+}
+
+export interface RoutePorts {
+  readonly issuer: string;
+  readonly controller: ServiceAccountName | undefined;
+  readonly configuration: Configuration;
+  readonly exchange: ExchangePorts;
+  readonly revalidate: RevalidatePorts;
+  readonly bearer: BearerPorts;
+  readonly hub: FeedHub;
+  readonly metrics: STSMetrics;
+  report(): ReplicaReport;
+  readiness(): Readiness;
+}
+
+export function addRoutes(server: FastifyInstance, ports: RoutePorts): void {
+  addToken(server, ports);
+  addPublic(server, ports);
+  addFeed(server, ports);
+  addProgrammed(server, ports);
+  addOperations(server, ports);
+}
+
+function addToken(server: FastifyInstance, ports: RoutePorts): void {
+  refuseOtherMethods(server, TOKEN_PATH, ['POST']);
+  server.post(TOKEN_PATH, { onRequest: async (request) => refuseQuery(request) }, async (request, reply) => {
+    if (!isForm(request))
+      throw new OAuthError('invalid_request', 'Content-Type must be application/x-www-form-urlencoded', {
+        status: 415,
+      });
+    const started = ports.exchange.clock.monotonic();
+    const seconds = () => (ports.exchange.clock.monotonic() - started) / 1000;
+    try {
+      const call = {
+        body: request.body as Buffer,
+        authorization: request.headers.authorization,
+        requestID: request.id,
+        source: request.ip,
+      };
+      const answer = await exchange(call, ports.exchange);
+      ports.metrics.exchanged('issued', seconds());
+      return await reply.header('Pragma', 'no-cache').send(answer);
+    } catch (error) {
+      ports.metrics.exchanged(error instanceof OAuthError ? error.code : 'failed', seconds());
+      throw error;
+    }
+  });
+}
+
+/** RFC 6749 knows no other media type; a charset other than UTF-8 would be a second reading. */
+function isForm(request: FastifyRequest): boolean {
+  return /^application\/x-www-form-urlencoded(\s*;\s*charset="?utf-8"?)?\s*$/i.test(
+    request.headers['content-type'] ?? '',
+  );
+}
+
+function addPublic(server: FastifyInstance, { configuration, issuer }: RoutePorts): void {
+  server.get('/.well-known/jwks.json', async (request, reply) => {
+    const zone = findZone(parseZoneQuery(request), configuration);
+    if (zone.snapshot.keys.length === 0) throw toUnavailable('the zone has no keys yet');
+    return reply.header('Cache-Control', 'public, max-age=300').send(toJWKSet(zone.snapshot));
+  });
+  const metadata = toMetadata(issuer);
+  server.get('/.well-known/oauth-authorization-server', async (_request, reply) =>
+    reply.header('Cache-Control', 'public, max-age=300').send(metadata),
+  );
+}
+
+function findZone(zoneID: string, configuration: Pick<Configuration, 'zone'>): ServedZone {
+  const zone = configuration.zone(zoneID);
+  if (!zone) throw new OAuthError('zone_not_found', 'no accepted Zone has this id');
+  return zone;
+}
+
+const ack = z.strictObject({
+  stream_id: z.string().max(64),
+  cursor: z.string().max(200),
+  digest: z.string().max(64),
+  nonce: z.string().max(128),
+});
+
+function addFeed(server: FastifyInstance, ports: RoutePorts): void {
+  server.get('/v1/feed', async (request, reply) => {
+    const { gateway, zone } = admitGateway(request, ports);
+    openFeed(reply, (sink) => ports.hub.open(gateway, zone, lastEventID(request), sink), ports.hub);
+    return reply;
+  });
+  server.post('/v1/feed/ack', async (request, reply) => {
+    const { gateway, zoneID } = admitGateway(request, ports);
+    const parsed = ack.safeParse(parseJSONBody(request));
+    if (!parsed.success) throw new OAuthError('invalid_request', 'the body is {stream_id, cursor, digest, nonce}');
+    ports.hub.acknowledge(gateway, zoneID, parsed.data satisfies FeedAck);
+    return reply.code(204).send();
+  });
+  server.post('/v1/mandates/revalidate', async (request) => {
+    const { gateway, zoneID } = admitGateway(request, ports);
+    const answer = await revalidate(parseRevalidateRequest(parseJSONBody(request)), zoneID, gateway, ports.revalidate);
+    for (const { valid } of answer.results) ports.metrics.revalidated(valid);
+    return answer;
+  });
+}
+
+function admitGateway(
+  request: FastifyRequest,
+  ports: RoutePorts,
+): { gateway: Gateway; zone: ServedZone; zoneID: string } {
+  const zoneID = parseZoneQuery(request);
+  const gateway = authenticateGateway(request.headers.authorization, zoneID, ports.exchange.clock.now(), ports.bearer);
+  return { gateway, zone: findZone(zoneID, ports.configuration), zoneID };
+}
+
+function lastEventID(request: FastifyRequest): string | undefined {
+  const sent = request.headers['last-event-id'];
+  return typeof sent === 'string' ? sent : undefined;
+}
+
+function addProgrammed(server: FastifyInstance, ports: RoutePorts): void {
+  server.get('/v1/programmed', async (request) => {
+    authenticateController(request.headers.authorization, ports.controller, ports.exchange.clock.now(), ports.bearer);
+    return ports.report();
+  });
+}
+
+function addOperations(server: FastifyInstance, ports: RoutePorts): void {
+  server.get('/health', async () => ({ ok: true }));
+  server.get('/ready', async (_request, reply) => {
+    const { ready, reason } = ports.readiness();
+    return reply.code(ready ? 200 : 503).send({ ok: ready, ready, ...(reason !== undefined && { reason }) });
+  });
+  server.get('/metrics', async (_request, reply) =>
+    reply.type('text/plain; version=0.0.4; charset=utf-8').send(await ports.metrics.text()),
+  );
+}

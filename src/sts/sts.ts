@@ -1,0 +1,189 @@
+/** The Security Token Service: puts its parts together over the ports, and starts and stops them in order. */
+import { uuidv7 } from '../authority/clock.ts';
+import type { DecisionRecord } from '../authority/decision.ts';
+import type { ReplicaReport } from '../controller/ports.ts';
+import type { AuthorityRecord } from '../store/store.ts';
+import { createKeySets } from '../tokens/keysets.ts';
+import type { ServiceAccountName } from './authenticate/bearer.ts';
+import type { SubjectPorts } from './authenticate/subject.ts';
+import { createConfiguration, type Configuration } from './configuration.ts';
+import { OAuthError } from './errors.ts';
+import type { ExchangePorts } from './exchangePorts.ts';
+import { createFeedHub } from './feed/hub.ts';
+import { createStoreHead, type StoreHead } from './feed/storeHead.ts';
+import { createSigningKeys } from './keys.ts';
+import { createLimiter } from './limits.ts';
+import { createMetrics, type STSMetrics } from './metrics.ts';
+import type { STSPorts } from './ports.ts';
+import { toReplicaReport } from './programmed.ts';
+import { recordRefusal } from './refusals.ts';
+import { createRemembered } from './remembered.ts';
+import { addRoutes, type Readiness } from './routes.ts';
+import { createServer, isLoopback } from './server.ts';
+import { readCertificate, watchCertificate, type TLSFiles } from './tls.ts';
+
+export interface STSConfig {
+  /** Public base URL, without a trailing slash: the `iss` of every mandate, byte for byte. */
+  readonly issuer: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Required unless `listen.host` is a loopback address. */
+  readonly tls?: TLSFiles;
+  /** Who may ask `/v1/programmed`. */
+  readonly controller?: ServiceAccountName;
+  /** CIDR ranges, private ones too, that key sets may be fetched from. */
+  readonly allowJWKSRanges: readonly string[];
+}
+
+export interface STS {
+  /** Serves once the first configuration is compiled. `url` is where it listens. */
+  start(): Promise<{ readonly url: string }>;
+  report(): ReplicaReport;
+  close(): Promise<void>;
+}
+
+const REMEMBERED_DECISIONS = 50_000;
+const REMEMBERED_RECORDS = 50_000;
+
+/** Throws where the configuration cannot be served safely. */
+export function createSTS(config: STSConfig, ports: STSPorts): STS {
+  checkConfig(config);
+  const { clock, log, randomBytes, source, store } = ports;
+  const configuration = createConfiguration(ports);
+  const keySets = createKeySets({ clock, allowRanges: config.allowJWKSRanges });
+  const storeHead = createStoreHead(store, clock);
+  const hub = createFeedHub({
+    issuer: config.issuer,
+    incarnation: store.incarnation,
+    clock,
+    randomBytes,
+    workloads: ports.workloads,
+    isStoreFresh: () => storeHead.isFresh(),
+  });
+  configuration.onZone((event) => hub.zoneChanged(event));
+  const metrics = createMetrics({
+    streams: () => hub.streams().length,
+    zones: () => configuration.zones().size,
+    configurationAgeSeconds: () => source.lastEventAge() / 1000,
+  });
+  const replica = Buffer.from(randomBytes(9)).toString('base64url');
+  const report = () => toReplicaReport(replica, configuration, hub.streams());
+  const exchange = toExchangePorts(config, ports, configuration, keySets);
+  const tls = config.tls && readCertificate(config.tls);
+  const server = createServer(tls, toServerPorts(ports, configuration, metrics));
+  let served = false;
+  addRoutes(server, {
+    issuer: config.issuer,
+    controller: config.controller,
+    configuration,
+    exchange,
+    revalidate: { ...exchange, store, now: () => clock.now() },
+    bearer: { issuer: config.issuer, workloads: ports.workloads },
+    hub,
+    metrics,
+    report,
+    readiness: () => toReadiness(served, storeHead),
+  });
+  let unwatch: () => void = () => undefined;
+
+  return {
+    async start() {
+      await Promise.all([configuration.start(), storeHead.start()]);
+      served = true;
+      if (config.tls) unwatch = watchCertificate(config.tls, (pair) => setCertificate(server.server, pair), log);
+      const url = await server.listen(config.listen);
+      log.info({ url, issuer: config.issuer }, 'STS serves');
+      return { url };
+    },
+    report,
+    async close() {
+      unwatch();
+      hub.close();
+      await server.close();
+      storeHead.close();
+      keySets.close();
+      await configuration.close();
+    },
+  };
+}
+
+function checkConfig({ issuer, listen, tls }: STSConfig): void {
+  const url = URL.canParse(issuer) ? new URL(issuer) : undefined;
+  const isBase =
+    url &&
+    (url.protocol === 'https:' || url.protocol === 'http:') &&
+    url.search === '' &&
+    url.hash === '' &&
+    url.username === '';
+  if (!isBase || issuer.endsWith('/'))
+    throw new Error(`issuer ${issuer} must be an http(s) URL without trailing slash, query or user`);
+  if (!tls && !isLoopback(listen.host))
+    throw new Error(`plain HTTP is served on loopback only: give a certificate to listen on ${listen.host}`);
+}
+
+function toExchangePorts(
+  config: STSConfig,
+  ports: STSPorts,
+  configuration: Configuration,
+  keySets: ReturnType<typeof createKeySets>,
+): ExchangePorts {
+  const { store, clock } = ports;
+  const records = createRemembered<AuthorityRecord>(REMEMBERED_RECORDS);
+  const authentication: SubjectPorts = {
+    issuer: config.issuer,
+    workloads: ports.workloads,
+    keySets,
+    // The sid is derived from the zone's UID, so that one memory serves all zones.
+    authorityRecord: async (zoneUID, sid) => {
+      const known = records.get(sid);
+      return known?.zoneUID === zoneUID ? known : store.authorityRecord(zoneUID, sid);
+    },
+  };
+  return {
+    issuer: config.issuer,
+    configuration,
+    authentication,
+    policies: ports.policies,
+    store,
+    signingKey: createSigningKeys(ports.signingKeys, () => clock.now()),
+    clock,
+    randomBytes: ports.randomBytes,
+    decisions: createRemembered<DecisionRecord>(REMEMBERED_DECISIONS),
+    records,
+    mints: createLimiter(clock, { burstSeconds: 10, maxKeys: 10_000 }),
+    failures: createLimiter(clock, { burstSeconds: 60, maxKeys: 10_000 }),
+  };
+}
+
+function toServerPorts(ports: STSPorts, configuration: Configuration, metrics: STSMetrics) {
+  const { clock, log, randomBytes, store } = ports;
+  const budget = createLimiter(clock, { burstSeconds: 10, maxKeys: 1 });
+  const refusal = { store, clock, randomBytes, log, budget, onUnrecorded: () => metrics.unrecorded() };
+  return {
+    newRequestID: () => uuidv7(clock.now(), randomBytes),
+    refused(error: OAuthError, requestID: string, request: { readonly body: unknown }) {
+      if (error.details.body?.['decision_id'] !== undefined) return;
+      void recordRefusal(error, requestID, configuration.zone(zoneOf(request.body)), refusal);
+    },
+    failed(error: unknown, requestID: string) {
+      log.error(
+        { request_id: requestID, error: error instanceof Error ? (error.stack ?? error.message) : '' },
+        'request failed',
+      );
+    },
+  };
+}
+
+/** The zone that a refused form names, so that the refusal is kept with it. */
+function zoneOf(body: unknown): string {
+  if (!Buffer.isBuffer(body) || body.length > 64 * 1024) return '';
+  return new URLSearchParams(body.toString('utf8')).get('zone_id') ?? '';
+}
+
+function toReadiness(served: boolean, storeHead: StoreHead): Readiness {
+  if (!served) return { ready: false, reason: 'the first configuration is not compiled yet' };
+  return storeHead.isFresh() ? { ready: true } : { ready: false, reason: 'the store cannot be read' };
+}
+
+function setCertificate(server: object, pair: { readonly cert: Buffer; readonly key: Buffer }): void {
+  if ('setSecureContext' in server && typeof server.setSecureContext === 'function') server.setSecureContext(pair);
+}
