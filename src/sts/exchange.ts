@@ -5,7 +5,7 @@ import { uuidv7 } from '../authority/clock.ts';
 import type { DecisionRecord, ExchangeRequest, Permit } from '../authority/decision.ts';
 import type { AuthorityRecord, SingleUse } from '../store/store.ts';
 import { StoreUnavailable } from '../store/store.ts';
-import { mintMandate, type SigningKey } from '../tokens/mint.ts';
+import { mintMandate, UnmintableMandate, type SigningKey } from '../tokens/mint.ts';
 import { authenticateClient, type ClientCredentials } from './authenticate/client.ts';
 import type { Authenticated } from './authenticate/ports.ts';
 import { authenticateSubject, type AuthenticatedSubject } from './authenticate/subject.ts';
@@ -274,13 +274,24 @@ function mint(permit: Permit, zone: ServedZone, record: DecisionRecord, ports: E
   const key = signingKeyOf(zone, ports);
   const claims = toClaims(permit, zone, record, ports.issuer);
   return {
-    access_token: mintMandate(claims, key),
+    access_token: sign(claims, key),
     issued_token_type: ACCESS_TOKEN_TYPE,
     token_type: 'Bearer',
     expires_in: claims.exp - claims.iat,
     ...(claims.scope !== undefined && { scope: claims.scope }),
     target_resources: claims.target ?? [],
   };
+}
+
+/** What a verifier would refuse is not issued: only a request of unusual size gets here. */
+function sign(claims: MandateClaims, key: SigningKey): string {
+  try {
+    return mintMandate(claims, key);
+  } catch (error) {
+    if (error instanceof UnmintableMandate)
+      throw new OAuthError('invalid_scope', `no mandate can carry this: ${error.message}`);
+    throw error;
+  }
 }
 
 function toClaims(

@@ -5,13 +5,13 @@ import type { RevalidateRequest, RevalidateResponse } from '../authority/feed.ts
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Store } from '../store/store.ts';
 import { parseCompactJWT } from '../tokens/parse.ts';
-import { createMandateVerifier } from '../tokens/verify.ts';
 import type { Gateway } from './authenticate/bearer.ts';
 import type { Configuration, ServedZone } from './configuration.ts';
 import { decide } from './decisions.ts';
 import { OAuthError } from './errors.ts';
 import { mayServe } from './feed/slice.ts';
 import type { Remembered } from './remembered.ts';
+import { verifierFor } from './verifiers.ts';
 
 const MAX_MANDATES = 256;
 const MAX_MANDATE_BYTES = 8192;
@@ -60,13 +60,7 @@ async function judge(mandate: string, zone: ServedZone, gateway: Gateway, ports:
   const { snapshot } = zone;
   const resource = snapshot.resources.get(audienceOf(mandate) ?? '');
   if (!resource || !mayServe(resource, snapshot, gateway.workload)) return { valid: false, reason: 'audience' };
-  const verifier = createMandateVerifier({
-    issuer: ports.issuer,
-    zoneID: snapshot.id,
-    audience: resource.identifier,
-    use: 'resource',
-    keys: () => snapshot.keys,
-  });
+  const verifier = verifierFor(snapshot, { issuer: ports.issuer, audience: resource.identifier, use: 'resource' });
   const verdict = verifier.verify(mandate, now);
   if (!verdict.ok) return { valid: false, reason: verdict.problem };
   return judgeRecorded(verdict.claims.jti, zone, now, ports);

@@ -9,6 +9,8 @@ export const ACCESS_TOKEN_TYPE = `${TOKEN_TYPE}access_token`;
 const RESOURCE_TTL_CAP = 900;
 const SESSION_TTL_CAP = 3600;
 const MAX_SCOPES = 64;
+/** So that every mandate stays within 4 KiB. */
+const MAX_SCOPE_TEXT = 1024;
 const MAX_RESOURCES = 64;
 const MAX_IDENTIFIER = 512;
 
@@ -214,6 +216,8 @@ function parseResources(fields: Fields): readonly string[] {
 function parseScopes(fields: Fields): readonly string[] | undefined {
   const text = one(fields, 'scope');
   if (text === undefined) return undefined;
+  if (text.length > MAX_SCOPE_TEXT)
+    throw new OAuthError('invalid_scope', `scope is longer than ${MAX_SCOPE_TEXT} characters`);
   const scopes = text.split(' ');
   if (scopes.length > MAX_SCOPES) throw new OAuthError('invalid_scope', `more than ${MAX_SCOPES} scopes`);
   if (scopes.every((scope) => /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/.test(scope))) return [...new Set(scopes)];

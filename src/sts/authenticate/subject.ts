@@ -7,11 +7,11 @@ import type { ApplicationEntry, SubjectIssuer, ZoneSnapshot } from '../../author
 import type { AuthorityRecord, SingleUse, Store } from '../../store/store.ts';
 import { verifyForeignToken } from '../../tokens/foreign.ts';
 import { parseCompactJWT } from '../../tokens/parse.ts';
-import { createMandateVerifier } from '../../tokens/verify.ts';
 import { OAuthError } from '../errors.ts';
 import type { TokenForm } from '../tokenForm.ts';
 import { keysOf } from './client.ts';
 import type { Authenticated, AuthenticationPorts } from './ports.ts';
+import { verifierFor } from '../verifiers.ts';
 import { toUserSubject } from './userClaims.ts';
 
 export interface AuthenticatedSubject {
@@ -84,13 +84,7 @@ async function authenticateLogin(
   ports: SubjectPorts,
 ): Promise<AuthenticatedSubject> {
   const { issuer } = ports;
-  const verifier = createMandateVerifier({
-    issuer,
-    zoneID: zone.id,
-    audience: issuer,
-    use: 'session',
-    keys: () => zone.keys,
-  });
+  const verifier = verifierFor(zone, { issuer, audience: issuer, use: 'session' });
   const verdict = verifier.verify(token, now);
   if (!verdict.ok) throw refuse(`login: ${verdict.message}`);
   const { claims } = verdict;
