@@ -14,10 +14,12 @@ export interface ObjectReference {
 
 /** The only writer of the configuration's derived state. Each write fails rather than overwrite a newer one. */
 export interface Publisher {
-  createRevision(revision: Omit<PolicySetRevision, 'metadata' | 'status'> & {
-    readonly metadata: Pick<PolicySetRevision['metadata'], 'name' | 'namespace'> &
-      Partial<Pick<PolicySetRevision['metadata'], 'labels' | 'ownerReferences'>>;
-  }): Promise<void>;
+  createRevision(
+    revision: Omit<PolicySetRevision, 'metadata' | 'status'> & {
+      readonly metadata: Pick<PolicySetRevision['metadata'], 'name' | 'namespace'> &
+        Partial<Pick<PolicySetRevision['metadata'], 'labels' | 'ownerReferences'>>;
+    },
+  ): Promise<void>;
   deleteRevision(reference: ObjectReference): Promise<void>;
   /** Replaces the zone's whole key set. */
   writeKeySet(zone: { readonly uid: string; readonly id: string }, keys: readonly PrivateZoneKey[]): Promise<void>;

@@ -1,6 +1,5 @@
 /** Leader election by a Lease, with a validity measured on the monotonic clock from before each renewal was sent. */
-import { randomUUID } from 'node:crypto';
-import type { Clock } from '../authority/clock.ts';
+import type { Clock, RandomBytes } from '../authority/clock.ts';
 import { hasStatus, type KubeClient } from './client.ts';
 import { leasesPath } from './paths.ts';
 import { pause } from './pause.ts';
@@ -140,9 +139,9 @@ export function createLease(settings: LeaseSettings, ports: LeasePorts): Leaders
   };
 }
 
-/** A holder name that no other process has. */
-export function leaseIdentity(host: string): string {
-  return `${host}_${randomUUID()}`;
+/** A holder name that no other process has: two processes of one host differ by the 16 random bytes. */
+export function leaseIdentity(host: string, randomBytes: RandomBytes): string {
+  return `${host}_${Buffer.from(randomBytes(16)).toString('hex')}`;
 }
 
 function leaseBody(

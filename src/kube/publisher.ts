@@ -1,5 +1,5 @@
 /** Writes the controller's results to the Kubernetes API: every write is fenced by the Lease and by a resourceVersion. */
-import { randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { API_VERSION } from '../api/meta.ts';
 import type { Clock } from '../authority/clock.ts';
 import type { ObjectReference, Publisher } from '../controller/ports.ts';
@@ -55,8 +55,7 @@ export function createKubePublisher(settings: KubePublisherSettings, ports: Kube
         method: 'POST',
         path: eventsPath(reference.namespace),
         body: {
-          ...eventObject(reference, { type, reason, message }),
-          eventTime: new Date(ports.clock.now()).toISOString().replace('Z', '000Z'),
+          ...eventObject(reference, { type, reason, message }, ports.clock.now()),
           reportingInstance: settings.identity.slice(0, 128),
         },
       }),
@@ -102,16 +101,20 @@ function statusRequest(reference: ObjectReference, status: Readonly<Record<strin
   });
 }
 
-/** events.k8s.io/v1, but for who and when; `note` is at most 1 KiB. */
+/** events.k8s.io/v1, but for who; `note` is at most 1 KiB. The name is that of what happened, so nothing is told twice. */
 function eventObject(
   reference: ObjectReference,
   event: { readonly type: 'Normal' | 'Warning'; readonly reason: string; readonly message: string },
+  now: number,
 ): Record<string, unknown> {
   const { kind, namespace, name, uid, resourceVersion } = reference;
+  const what = JSON.stringify([kind, uid, resourceVersion, event.reason, now]);
+  const suffix = createHash('sha256').update(what).digest('hex').slice(0, 16);
   return {
     apiVersion: 'events.k8s.io/v1',
     kind: 'Event',
-    metadata: { name: `${name}.${randomUUID().slice(0, 13)}`, namespace },
+    metadata: { name: `${name}.${suffix}`, namespace },
+    eventTime: new Date(now).toISOString().replace('Z', '000Z'),
     reportingController: 'caracal.run/controller',
     action: 'Reconcile',
     type: event.type,

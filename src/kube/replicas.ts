@@ -125,9 +125,9 @@ function createCaller(settings: ReplicaCallSettings, ports: ReplicaCallPorts) {
         headers: { accept: 'application/json', authorization: await ports.authorization() },
         signal: AbortSignal.timeout(timeout),
       });
-      const body: unknown = await response.body.json();
-      if (response.statusCode !== 200) throw new Error(`STS replica ${base} answers ${response.statusCode}`);
-      return parseReplicaReport(body);
+      if (response.statusCode === 200) return parseReplicaReport(await response.body.json());
+      await response.body.dump();
+      throw new Error(`STS replica ${base} answers ${response.statusCode}`);
     },
     close: () => agent.destroy(),
   };
