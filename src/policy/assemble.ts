@@ -15,6 +15,8 @@ export interface ModuleFacts {
   readonly package: readonly string[];
   /** Which of RULES it defines. */
   readonly rules: readonly RuleName[];
+  /** Every rule as written, with its line (from 1). */
+  readonly clauses: readonly { readonly name: string; readonly line: number }[];
 }
 
 /**

@@ -6,7 +6,7 @@ import { CAPABILITIES_FILE, DECISION_FILE, INPUT_SCHEMA_FILE } from './capabilit
 import type { ModuleCheck } from './opa.ts';
 
 /** Raised whenever what we generate around policies, or check of them, changes. */
-const FORMAT = 'caracal.run/compiled-policy/v1';
+const FORMAT = 'caracal.run/compiled-policy/v2';
 
 const MAX_IN_MEMORY = 4096;
 
@@ -30,7 +30,10 @@ export function createCompileCache(folder: string, readVersion: () => Promise<st
       const result = makeCheck(key, find(), make);
       if (checks.size >= MAX_IN_MEMORY) checks.delete(checks.keys().next().value!);
       checks.set(key, result);
-      result.catch(() => checks.delete(key));
+      result.then(
+        (check) => isLasting(check) || checks.delete(key),
+        () => checks.delete(key),
+      );
       return result;
     },
     async readWASM(digest) {
@@ -62,9 +65,15 @@ async function makeCheck(key: string, place: Promise<string>, make: () => Promis
     if (seal.equals(sha256(text))) return JSON.parse(text.toString('utf8')) as ModuleCheck;
   }
   const result = await make();
+  if (!isLasting(result)) return result;
   const text = Buffer.from(JSON.stringify(result));
   await replace(path, Buffer.concat([sha256(text), text]));
   return result;
+}
+
+/** What a busy machine had no time for is asked again. */
+function isLasting(check: ModuleCheck): boolean {
+  return check.ok || check.exceeded !== true;
 }
 
 /** `sha256:<hex>` as a file name. */

@@ -19,10 +19,23 @@ export const MAX_SET_BYTES = 786_432;
 
 export type ModuleCheck =
   | { readonly ok: true; readonly facts: ModuleFacts }
-  | { readonly ok: false; readonly reason: 'CompileFailed' | 'PackageInvalid' | 'TooLarge'; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly reason: 'CompileFailed' | 'PackageInvalid' | 'TooLarge';
+      /** Names the line and the fix. */
+      readonly message: string;
+      /** It went beyond opa's bounds, which another day it may not. */
+      readonly exceeded?: true;
+    };
 
 export type CompiledSet =
-  | { readonly ok: true; readonly digest: string; readonly wasm: Uint8Array<ArrayBuffer> }
+  | {
+      readonly ok: true;
+      readonly digest: string;
+      readonly wasm: Uint8Array<ArrayBuffer>;
+      /** Names of the modules that have a rule with a meaning; constants have none. */
+      readonly speaking: readonly string[];
+    }
   | { readonly ok: false; readonly reason: 'CompileFailed' | 'PackageConflict' | 'TooLarge'; readonly message: string };
 
 export interface OPAConfig {
@@ -128,7 +141,10 @@ function compileFailed(message: string) {
 }
 
 function tooComplex() {
-  return compileFailed('opa needs more time or memory than it is given; simplify the policy');
+  return {
+    ...compileFailed('opa needs more time or memory than it is given; simplify the policy'),
+    exceeded: true,
+  } as const;
 }
 
 interface OPAError {
@@ -163,13 +179,17 @@ async function compileSet(modules: readonly PolicyModule[], ports: Ports): Promi
     return { ok: false, reason: 'TooLarge', message };
   }
   if (modules.length === 0) return compileFailed('it has no policies');
-  const cached = await ports.cache.readWASM(digest);
-  if (cached) return { ok: true, digest, wasm: cached };
-  const facts = await checkModules(modules, ports);
-  if ('ok' in facts) return facts;
-  const conflict = findConflict(facts);
+  const checked = await checkModules(modules, ports);
+  if ('ok' in checked) return checked;
+  const conflict = findConflict(checked);
   if (conflict !== undefined) return { ok: false, reason: 'PackageConflict', message: conflict };
-  return ports.inFolder((folder) => build(digest, facts, folder, ports));
+  const speaking = checked.filter(({ facts }) => facts.rules.length > 0).map(({ module }) => module.name);
+  const cached = await ports.cache.readWASM(digest);
+  if (cached) return { ok: true, digest, wasm: cached, speaking };
+  const built = await ports.inFolder((folder) => build(checked, folder, ports));
+  if (!(built instanceof Uint8Array)) return built;
+  await ports.cache.writeWASM(digest, built);
+  return { ok: true, digest, wasm: built, speaking };
 }
 
 type Checked = readonly { readonly module: PolicyModule; readonly facts: ModuleFacts }[];
@@ -210,7 +230,7 @@ async function writeProgram(checked: Checked, folder: string): Promise<readonly 
   return [...files, 'said.rego', DECISION_FILE];
 }
 
-async function build(digest: string, checked: Checked, folder: string, ports: Ports): Promise<CompiledSet> {
+async function build(checked: Checked, folder: string, ports: Ports) {
   const files = await writeProgram(checked, folder);
   const flags = ['--target', 'wasm', '--entrypoint', ENTRYPOINT, '--capabilities', CAPABILITIES_FILE];
   const result = await ports.run(['build', ...flags, '--output', 'bundle.tar.gz', ...files], folder);
@@ -218,10 +238,8 @@ async function build(digest: string, checked: Checked, folder: string, ports: Po
   if (!result.ok) return compileFailed(toSetMessage(result.stderr, checked));
   const bundle = gunzipSync(await readFile(join(folder, 'bundle.tar.gz')), { maxOutputLength: 64 << 20 });
   const wasm = new Uint8Array(readTarEntry(bundle, '/policy.wasm'));
-  const refused = tryInstantiate(wasm);
-  if (refused !== undefined) return compileFailed(refused);
-  await ports.cache.writeWASM(digest, wasm);
-  return { ok: true, digest, wasm };
+  const refused = await tryInstantiate(wasm);
+  return refused === undefined ? wasm : compileFailed(refused);
 }
 
 /** `opa build` prints errors as text: `0.rego:3: message`. */
@@ -239,9 +257,9 @@ function toSetMessage(stderr: string, checked: Checked): string {
 }
 
 /** Refuses before anything is served what the evaluator would refuse to load. */
-function tryInstantiate(wasm: Uint8Array<ArrayBuffer>): string | undefined {
+async function tryInstantiate(wasm: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
   try {
-    instantiate(compileModule(wasm), ENTRYPOINT);
+    instantiate(await compileModule(wasm), ENTRYPOINT);
     return undefined;
   } catch (error) {
     if (error instanceof ModuleRefused || error instanceof WebAssembly.LinkError)

@@ -38,7 +38,8 @@ export function readSyntax(tree: unknown, checkInputPath: CheckInputPath): Synta
   ];
   const names = new Set(rules.map(ruleName));
   const meaningful = path[1] === 'policy' ? RULES.filter((name) => names.has(name)) : [];
-  return { facts: { package: path, rules: meaningful }, problems: problems.sort((a, b) => a.line - b.line) };
+  const clauses = rules.map((rule) => ({ name: ruleName(rule), line: lineOf(rule) }));
+  return { facts: { package: path, rules: meaningful, clauses }, problems: problems.sort((a, b) => a.line - b.line) };
 }
 
 function checkPackage(path: readonly string[], line: number): readonly Problem[] {

@@ -2,9 +2,9 @@
 import { HOST_BUILTINS, type HostBuiltin } from './builtins.ts';
 import { parseTerm } from './terms.ts';
 
-/** 64 KiB pages: what a module starts with, and the most an instance may ever hold (16 MiB). */
+/** 64 KiB pages: what a module starts with, and the most an instance may hold unless said otherwise (16 MiB). */
 const INITIAL_PAGES = 8;
-const MAXIMUM_PAGES = 256;
+export const DEFAULT_MEMORY_PAGES = 256;
 const PAGE = 65_536;
 
 /** The module is not one that our compiler makes: wrong imports, ABI, entry points or builtins. */
@@ -26,15 +26,8 @@ export interface Instance {
 }
 
 interface Exports {
-  readonly opa_eval: (
-    reserved: number,
-    entrypoint: number,
-    data: number,
-    input: number,
-    inputLength: number,
-    heap: number,
-    format: number,
-  ) => number;
+  /** Reserved, entry point, data, input, its length, heap, format. */
+  readonly opa_eval: (...operands: readonly number[]) => number;
   readonly builtins: () => number;
   readonly entrypoints: () => number;
   readonly opa_malloc: (size: number) => number;
@@ -54,9 +47,9 @@ const IMPORTS: ReadonlySet<string> = new Set([
   ...[0, 1, 2, 3, 4].map((arity) => `function opa_builtin${arity}`),
 ]);
 
-/** Compiles bytes and checks what the module asks for. Throws ModuleRefused. */
-export function compileModule(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
-  const module = new WebAssembly.Module(bytes);
+/** Compiles bytes off this thread and checks what the module asks for. Rejects with ModuleRefused. */
+export async function compileModule(bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
+  const module = await WebAssembly.compile(bytes);
   for (const { module: from, kind, name } of WebAssembly.Module.imports(module)) {
     if (from !== 'env' || !IMPORTS.has(`${kind} ${name}`))
       throw new ModuleRefused(`it imports ${from}.${name} (${kind})`);
@@ -65,8 +58,12 @@ export function compileModule(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Modul
 }
 
 /** Instantiates a module and checks its ABI, builtins and that `entrypoint` is its only one. Throws ModuleRefused. */
-export function instantiate(module: WebAssembly.Module, entrypoint: string): Instance {
-  const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES });
+export function instantiate(
+  module: WebAssembly.Module,
+  entrypoint: string,
+  memoryPages: number = DEFAULT_MEMORY_PAGES,
+): Instance {
+  const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: memoryPages });
   const host = createHost(memory);
   const exports = new WebAssembly.Instance(module, { env: host.imports }).exports as unknown as Exports;
   host.bind(exports);

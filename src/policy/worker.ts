@@ -1,56 +1,75 @@
 /** The evaluating thread: an instance per (zone, digest), one message per exchange, nothing else. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ENTRYPOINT } from './assemble.ts';
-import { CURRENT_JOB, type Answer, type Documents, type FromWorker, type ToWorker } from './protocol.ts';
-import { compileModule, instantiate, type Instance } from './wasm.ts';
+import {
+  CURRENT_JOB,
+  type Answer,
+  type Documents,
+  type FromWorker,
+  type ToWorker,
+  type WorkerConfig,
+} from './protocol.ts';
+import { instantiate, type Instance } from './wasm.ts';
 
-/** An instance that grew beyond this is replaced after use, since its memory never shrinks. */
+/** An instance that grew beyond this is dropped after use, since its memory never shrinks. */
 const LARGE = 4 << 20;
 
-interface Loaded {
-  readonly module: WebAssembly.Module;
-  instance: Instance | undefined;
-}
+/** So many instances are kept; the least recently used goes first, and is made again when asked. */
+const MAX_INSTANCES = 128;
+
+/** Characters of a printed result; a module that says more than this is broken or hostile. */
+const MAX_RESULT = 262_144;
 
 const port = parentPort!;
-const current = new Int32Array((workerData as { readonly current: SharedArrayBuffer }).current);
-const loaded = new Map<number, Loaded>();
+const config = workerData as WorkerConfig;
+const current = new Int32Array(config.current);
+const modules = new Map<number, WebAssembly.Module>();
+/** Least recently used first. */
+const instances = new Map<number, Instance>();
 
 port.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'load':
-      loaded.set(message.key, { module: compileModule(message.wasm), instance: undefined });
+      modules.set(message.key, message.module);
       return;
     case 'unload':
-      loaded.delete(message.key);
+      modules.delete(message.key);
+      instances.delete(message.key);
       return;
-    case 'evaluate':
+    case 'evaluate': {
       Atomics.store(current, CURRENT_JOB, message.id);
-      send({ type: 'evaluated', id: message.id, answers: evaluateAll(message.key, message.documents) });
+      const answers = message.documents.map((documents) => evaluate(message.key, documents));
+      port.postMessage({ id: message.id, answers } satisfies FromWorker);
       Atomics.store(current, CURRENT_JOB, 0);
+    }
   }
 });
 
-send({ type: 'ready' });
-
-function send(message: FromWorker): void {
-  port.postMessage(message);
-}
-
-function evaluateAll(key: number, documents: readonly Documents[]): readonly Answer[] {
-  const entry = loaded.get(key);
-  return documents.map((one) => (entry ? evaluate(entry, one) : { ok: false, message: 'the set is not loaded' }));
-}
-
 /** Whatever is thrown, the instance is dropped: its memory may be in any state. */
-function evaluate(entry: Loaded, { data, input }: Documents): Answer {
+function evaluate(key: number, { data, input }: Documents): Answer {
+  const instance = instances.get(key) ?? tryInstantiate(key);
+  instances.delete(key);
+  if (!instance) return { ok: false };
   try {
-    entry.instance ??= instantiate(entry.module, ENTRYPOINT);
-    const json = entry.instance.evaluate(data, input);
-    if (entry.instance.memory() > LARGE) entry.instance = undefined;
-    return { ok: true, json };
-  } catch (error) {
-    entry.instance = undefined;
-    return { ok: false, message: error instanceof Error ? error.message : 'the module threw no error object' };
+    const json = instance.evaluate(data, input);
+    if (instance.memory() <= LARGE) keep(key, instance);
+    return json.length <= MAX_RESULT ? { ok: true, json } : { ok: false };
+  } catch {
+    return { ok: false };
   }
+}
+
+function tryInstantiate(key: number): Instance | undefined {
+  const module = modules.get(key);
+  if (!module) return undefined;
+  try {
+    return instantiate(module, ENTRYPOINT, config.memoryPages);
+  } catch {
+    return undefined;
+  }
+}
+
+function keep(key: number, instance: Instance): void {
+  instances.set(key, instance);
+  if (instances.size > MAX_INSTANCES) instances.delete(instances.keys().next().value!);
 }
