@@ -23,10 +23,10 @@ export function resolveReferences(grant: Grant, zone: Zone, targets: GrantTarget
   const own = grant.metadata.namespace;
   const { name, namespace = own } = grant.spec.applicationRef;
   const { applications, resources } = targets;
-  const application = findTarget(applications, 'spec.applicationRef names Application', `${namespace}/${name}`);
+  const application = findTarget(applications, 'spec.applicationRef names Application', namespace, name);
   const first = checkReference(grant, application, zone, targets);
   if (first || !application.object) return { refusal: first! };
-  const resource = findTarget(resources, 'spec.resourceRef names Resource', `${own}/${grant.spec.resourceRef.name}`);
+  const resource = findTarget(resources, 'spec.resourceRef names Resource', own, grant.spec.resourceRef.name);
   const second = checkReference(grant, resource, zone, targets);
   if (second || !resource.object) return { refusal: second! };
   return { application: application.object, resource: resource.object };
@@ -35,26 +35,26 @@ export function resolveReferences(grant: Grant, zone: Zone, targets: GrantTarget
 interface Target<T> {
   /** Field, kind and path, for messages. */
   readonly what: string;
-  readonly isOwn: (namespace: string) => boolean;
+  readonly namespace: string;
   readonly object: T | undefined;
 }
 
-function findTarget<T>(objects: ReadonlyMap<string, T>, what: string, key: string): Target<T> {
-  const isOwn = (namespace: string) => key.startsWith(`${namespace}/`);
-  return { what: `${what} ${key}`, isOwn, object: objects.get(key) };
+function findTarget<T>(objects: ReadonlyMap<string, T>, field: string, namespace: string, name: string): Target<T> {
+  const key = `${namespace}/${name}`;
+  return { what: `${field} ${key}`, namespace, object: objects.get(key) };
 }
 
 /** From another namespace what is missing, not accepted or in another zone looks the same. */
 function checkReference(
   grant: Grant,
-  { what, isOwn, object }: Target<Application | Resource>,
+  { what, namespace, object }: Target<Application | Resource>,
   zone: Zone,
   targets: GrantTargets,
 ): Refusal | undefined {
   const who = `Grant ${path(grant)}: ${what}`;
   const accepted = object && targets.acceptedZone(object);
   if (object && accepted === zone) return undefined;
-  if (!isOwn(grant.metadata.namespace)) {
+  if (namespace !== grant.metadata.namespace) {
     const fix = `which is not an accepted Application of Zone ${path(zone)}; correct the reference`;
     return refuse('ReferenceNotPermitted', `${who}, ${fix}`);
   }
