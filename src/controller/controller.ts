@@ -56,6 +56,7 @@ const FAILED_ROUND_MS = 1_000;
 export function createController(config: ControllerConfig, ports: ControllerPorts): Controller {
   const { source, lease, clock, log } = ports;
   let started = false;
+  let closed = false;
   let unsubscribe: readonly (() => void)[] = [];
   const ready = () => {
     if (!started) return { ready: false, reason: 'the configuration was not read yet' };
@@ -82,12 +83,14 @@ export function createController(config: ControllerConfig, ports: ControllerPort
     async start() {
       unsubscribe = [source.onChange(waker.wake), lease?.onChange(waker.wake) ?? (() => undefined)];
       await source.start();
+      if (closed) return;
       started = true;
       await waker.start();
     },
     ready,
     metrics,
     async close() {
+      closed = true;
       for (const stop of unsubscribe) stop();
       await waker.close();
       await Promise.all([steps.observing.idle(), steps.gatherer.idle(), steps.outbox.idle()]);

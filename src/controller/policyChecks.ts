@@ -36,6 +36,7 @@ export function createGatherer(ports: GathererPorts): Gatherer {
   let gathering: Promise<void> | undefined;
   let retryAt = -Infinity;
   let hasNews = false;
+  let isAwaited = false;
 
   const ask = async (world: World): Promise<void> => {
     try {
@@ -47,7 +48,7 @@ export function createGatherer(ports: GathererPorts): Gatherer {
     }
     gathering = undefined;
     hasNews = true;
-    ports.wake();
+    if (!isAwaited) ports.wake();
   };
   return {
     async gather(world) {
@@ -55,7 +56,9 @@ export function createGatherer(ports: GathererPorts): Gatherer {
       if (gathered === world) return;
       if (now < retryAt) return ports.wakeAt(retryAt, now);
       gathering ??= ask(world);
+      isAwaited = true;
       await Promise.race([gathering, ports.pause(PATIENCE_MS)]);
+      isAwaited = false;
     },
     isWaiting: () => gathering !== undefined,
     takeNews() {
