@@ -20,7 +20,7 @@ const NEVER = toBlockList([
   'ff00::/8',
 ]);
 
-/** IPv4 that is not publicly routed (IANA special-purpose registry). */
+/** Not publicly routed (IANA special-purpose registries). */
 const NOT_PUBLIC = toBlockList([
   '10.0.0.0/8',
   '100.64.0.0/10',
@@ -42,8 +42,8 @@ const NOT_PUBLIC = toBlockList([
 
 /** All of IPv6 that is public is in here; loopback, unique-local, site-local and the like are not. */
 const GLOBAL_IPV6 = toBlockList(['2000::/3']);
-/** IPv6 that reaches an IPv4 address: mapped, compatible, NAT64 (well-known and local), 6to4. */
-const EMBEDS_IPV4 = toBlockList(['::ffff:0:0/96', '::/96', '64:ff9b::/96', '64:ff9b:1::/48', '2002::/16']);
+/** IPv6 that reaches an IPv4 address: mapped, NAT64 (well-known and local), 6to4. */
+const EMBEDS_IPV4 = toBlockList(['::ffff:0:0/96', '64:ff9b::/96', '64:ff9b:1::/48', '2002::/16']);
 const SIX_TO_FOUR = toBlockList(['2002::/16']);
 
 const parsed = new WeakMap<readonly string[], BlockList>();
@@ -53,7 +53,7 @@ export function isForbiddenAddress(address: string, allowRanges: readonly string
   const family = familyOf(address);
   if (!family || NEVER.check(address, family)) return true;
   const embedded = family === 'ipv6' && EMBEDS_IPV4.check(address, 'ipv6') ? embeddedIPv4(address) : undefined;
-  if (embedded !== undefined && address !== '::1' && isForbiddenAddress(embedded, allowRanges)) return true;
+  if (embedded !== undefined && isForbiddenAddress(embedded, allowRanges)) return true;
   return !isPublic(address, family) && !isInRanges(address, allowRanges);
 }
 
