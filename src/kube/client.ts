@@ -70,8 +70,15 @@ export interface KubeClientSettings {
 export function createKubeClient(connection: KubeConnection, settings: KubeClientSettings = {}): KubeClient {
   const timeout = settings.timeout ?? 30_000;
   const connect = { ...connection.tls, timeout: Math.min(timeout, 10_000) };
-  const requests = new Agent({ connect, connections: 16, headersTimeout: timeout, bodyTimeout: timeout });
-  const watches = new Agent({ connect, headersTimeout: timeout, bodyTimeout: 0 });
+  // Not HTTP/2: ending one stream would keep the connection, and a connection gone silent would hold every later watch.
+  const requests = new Agent({
+    connect,
+    allowH2: false,
+    connections: 16,
+    headersTimeout: timeout,
+    bodyTimeout: timeout,
+  });
+  const watches = new Agent({ connect, allowH2: false, headersTimeout: timeout, bodyTimeout: 0 });
   const send = async (agent: Agent, request: KubeRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> =>
     agent.request({
       origin: connection.server,

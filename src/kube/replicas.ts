@@ -111,6 +111,7 @@ function createCaller(settings: ReplicaCallSettings, ports: ReplicaCallPorts) {
       ...(settings.ca === undefined ? {} : { ca: settings.ca }),
       ...(settings.serverName === undefined ? {} : { servername: settings.serverName }),
     },
+    allowH2: false,
     headersTimeout: timeout,
     bodyTimeout: timeout,
     maxResponseSize: MAX_REPORT_BYTES,

@@ -105,9 +105,11 @@ describe('a reflector', () => {
         () => 'not connected',
       );
       proxy.stall();
+      const stalledAt = performance.now();
       await create('stalled');
       expect(watch.names()).not.toContain('stalled');
       await shows(watch, 'stalled');
+      expect(performance.now() - stalledAt).toBeLessThan(2500);
       expect(watch.reflector.state().lists).toBe(1);
     }));
 
