@@ -8,6 +8,7 @@ import { CAPABILITIES_FILE, DECISION_FILE, INPUT_SCHEMA_FILE } from './capabilit
 import { createCompileCache, type CompileCache } from './compileCache.ts';
 import { policySetDigest } from './digest.ts';
 import { createInputPaths, type CheckInputPath } from './inputPaths.ts';
+import { findDeepLine, MAX_NESTING } from './nesting.ts';
 import { createOPARunner, type ProcessResult, type RunOPA } from './opaProcess.ts';
 import { readSyntax, type Problem } from './syntax.ts';
 import { readTarEntry } from './tar.ts';
@@ -114,6 +115,11 @@ function checkModule(rego: string, ports: Ports): Promise<ModuleCheck> {
   if (bytes > MAX_POLICY_BYTES) {
     const message = `spec.rego has ${bytes} bytes, more than ${MAX_POLICY_BYTES}; split it into several policies`;
     return Promise.resolve({ ok: false, reason: 'TooLarge', message });
+  }
+  const deep = findDeepLine(rego);
+  if (deep !== undefined) {
+    const message = `brackets nest deeper than ${MAX_NESTING}; name the inner parts`;
+    return Promise.resolve(compileFailed(toLine({ line: deep, message })));
   }
   return ports.cache.check(rego, () => ports.inFolder((folder) => checkInFolder(rego, folder, ports)));
 }

@@ -59,6 +59,7 @@ export interface Manifest {
   readonly spec: {
     readonly rego: string;
     readonly tests?: readonly unknown[];
+    readonly appliesTo?: NonNullable<PolicyModule['appliesTo']>;
     readonly policies: readonly { readonly name: string }[];
   };
 }
