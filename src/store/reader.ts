@@ -1,24 +1,42 @@
-/** Reads the decisions of a store that another process may have open: `caracal explain --decision`. */
+/** Decisions read from outside while another process writes them, for `caracal explain`. */
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { DecisionRecord } from '../authority/decision.ts';
+import { prepareDecisionReads, toRecordText } from './database.ts';
+import { readSchemaVersion, SCHEMA_VERSION } from './migrations.ts';
+import { parseDecision } from './sqlite.ts';
+import type { Store } from './store.ts';
 
-export interface DecisionReader {
-  /** Decision ids are unique over all zones. */
-  find(id: string): DecisionRecord | undefined;
+export interface SQLiteReader extends Pick<Store, 'decision' | 'decisions'> {
+  /** Of whatever zone. */
+  findDecision(id: string): Promise<DecisionRecord | undefined>;
   close(): void;
 }
 
-/** Throws where there is no such store. */
-export function openDecisionReader(path: string): DecisionReader {
-  if (!existsSync(path)) throw new Error(`${path} does not exist: give --data the folder that caracal up uses`);
-  const database = new DatabaseSync(path, { readOnly: true, timeout: 2000 });
-  const select = database.prepare('SELECT json FROM decisions WHERE id = ?');
+/** Changes nothing. Throws where there is no store that this version can read; the message names the file. */
+export function openSQLiteReader({ path }: { readonly path: string }): SQLiteReader {
+  if (!existsSync(path)) throw new Error(`${path} does not exist: name the folder that the STS keeps its store in`);
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 1000 });
+  try {
+    const version = readSchemaVersion(db, path);
+    if (version < SCHEMA_VERSION) {
+      throw new Error(
+        `${path} has schema ${version}, older than ${SCHEMA_VERSION}: start this version once to bring it up`,
+      );
+    }
+    return toReader(db);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function toReader(db: DatabaseSync): SQLiteReader {
+  const { decision, anyDecision, decisions } = prepareDecisionReads(db);
   return {
-    find(id) {
-      const row = select.get(id);
-      return row && (JSON.parse(row['json'] as string) as DecisionRecord);
-    },
-    close: () => database.close(),
+    decision: async (zoneUID, id) => parseDecision(toRecordText(decision.get(zoneUID, id))),
+    findDecision: async (id) => parseDecision(toRecordText(anyDecision.get(id))),
+    decisions: async (zoneUID, limit) => decisions.all(zoneUID, limit).map((row) => parseDecision(toRecordText(row))!),
+    close: () => db.close(),
   };
 }

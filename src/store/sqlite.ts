@@ -1,157 +1,132 @@
-/** The embedded store: SQLite on a thread of its own, durable before it answers, many commits to one sync. */
-import { Worker } from 'node:worker_threads';
-import type { Clock, RandomBytes } from '../authority/clock.ts';
+/** The embedded store: SQLite on a thread of its own, durable before it answers, many commits to one write of the disk. */
+import { uuidv7, type Clock, type RandomBytes } from '../authority/clock.ts';
 import type { DecisionRecord } from '../authority/decision.ts';
-import type { FromStoreWorker, ReadRequest, StoreRequest, ToStoreWorker, WorkerOptions } from './messages.ts';
-import {
-  StoreUnavailable,
-  type AuthorityRecord,
-  type Commit,
-  type CommitResult,
-  type Store,
-  type ZoneEpoch,
-} from './store.ts';
+import { createConnection, type Connection } from './connection.ts';
+import { createGroups, type Groups } from './groups.ts';
+import type { Operation, Outcome } from './protocol.ts';
+import type { AuthorityRecord, Commit, CommitResult, Store, ZoneEpoch } from './store.ts';
+import { StoreUnavailable } from './store.ts';
 
 export interface SQLiteStoreConfig {
+  /** The database file; its folder is made where missing. */
   readonly path: string;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'now'>;
   readonly randomBytes: RandomBytes;
+  /** How many writes may wait for the disk before more are refused. Default 4096. */
+  readonly maxWaiting?: number;
+  /** How long to wait for another process that has the store open. Default 5000. */
+  readonly lockTimeoutMs?: number;
 }
 
-/** Beyond so many waiting requests a new one is refused at once: a slow disk must not fill the memory. */
-const MAX_WAITING = 20_000;
+export interface SQLiteStore extends Store {
+  /** Since it was opened: transactions are fewer than writes where they came together. */
+  written(): { readonly writes: number; readonly transactions: number };
+}
 
-/** Rejects where another process has the file, or it is of a later version, or it cannot be read. */
-export async function openSQLiteStore({ path, clock, randomBytes }: SQLiteStoreConfig): Promise<Store> {
-  const options: WorkerOptions = { path, incarnation: Buffer.from(randomBytes(16)).toString('hex') };
-  let thread = await startThread(options);
-  const { incarnation } = thread;
-  let closed = false;
-  let restarting: Promise<void> | undefined;
+const MAX_WAITING = 4096;
+const MAX_GROUP = 1024;
+const LOCK_TIMEOUT_MS = 5000;
 
-  const restart = async (): Promise<void> => {
-    const next = await startThread(options);
-    if (next.incarnation !== incarnation) {
-      await next.stop();
-      throw new StoreUnavailable(`${path} was replaced by another database: restart the process`);
-    }
-    thread = next;
-  };
-  /** A thread that died is started again by whoever asks next; what it had not answered was refused. */
-  const ask = async (request: StoreRequest): Promise<unknown> => {
-    if (closed) throw new StoreUnavailable('the store is closed');
-    if (!thread.isAlive()) {
-      restarting ??= restart().finally(() => (restarting = undefined));
-      await restarting.catch((error: unknown) => {
-        throw new StoreUnavailable(messageOf(error), { cause: error });
-      });
-    }
-    return thread.ask({ now: clock.now(), request });
-  };
-  const readJSON = async <T>(request: ReadRequest): Promise<T | undefined> => parse<T>(await ask(request));
+/** Rejects with StoreUnavailable where the file cannot be used; the message says why and what to do. */
+export async function openSQLiteStore(config: SQLiteStoreConfig): Promise<SQLiteStore> {
+  const { path, clock, randomBytes, maxWaiting = MAX_WAITING, lockTimeoutMs = LOCK_TIMEOUT_MS } = config;
+  const newIncarnation = uuidv7(clock.now(), randomBytes);
+  const connection = createConnection({ path, newIncarnation, lockTimeoutMs }, clock);
+  try {
+    const incarnation = await connection.ask('open', {});
+    return toStore(incarnation, connection, maxWaiting);
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
 
+function toStore(incarnation: string, connection: Connection, maxWaiting: number): SQLiteStore {
+  const counts = { writes: 0, transactions: 0 };
+  const groups = createGroups<Operation, Outcome>({
+    maxWaiting,
+    maxGroup: MAX_GROUP,
+    async send(operations) {
+      const outcomes = await connection.ask('write', { operations });
+      counts.writes += operations.length;
+      counts.transactions += 1;
+      return outcomes;
+    },
+  });
+  let closing: Promise<void> | undefined;
+  const write = (operation: Operation): Promise<Outcome> =>
+    closing ? Promise.reject(new StoreUnavailable('the store is closed')) : groups.add(operation);
   return {
     incarnation,
-    commit: async (commit) => (await ask(toCommitRequest(commit))) as CommitResult,
+    commit: async (commit) => toCommitResult(await write(toCommitOperation(commit)), commit),
     raiseEpoch: async (zoneUID, digest, change) =>
-      (await ask({ type: 'raiseEpoch', zoneUID, digest, change: JSON.stringify(change) })) as ZoneEpoch,
-    zoneEpoch: async (zoneUID) => (await ask({ type: 'zoneEpoch', zoneUID })) as ZoneEpoch | undefined,
-    authorityRecord: (zoneUID, sid) => readJSON<AuthorityRecord>({ type: 'authorityRecord', zoneUID, sid }),
-    decisionByJTI: (zoneUID, jti) => readJSON<DecisionRecord>({ type: 'decisionByJTI', zoneUID, jti }),
-    decision: (zoneUID, id) => readJSON<DecisionRecord>({ type: 'decision', zoneUID, id }),
-    decisions: async (zoneUID, limit) =>
-      ((await ask({ type: 'decisions', zoneUID, limit })) as string[]).map(
-        (json) => JSON.parse(json) as DecisionRecord,
-      ),
-    async close() {
-      closed = true;
-      await thread.stop();
+      toZoneEpoch(await write({ type: 'raiseEpoch', zoneUID, digest, change: JSON.stringify(change) }), zoneUID),
+    ...toReads(connection),
+    written: () => ({ ...counts }),
+    close: () => (closing ??= end(groups, connection)),
+  };
+}
+
+/** What was accepted is written before the file is closed. */
+async function end(groups: Groups<Operation, Outcome>, connection: Connection): Promise<void> {
+  await groups.drained();
+  await connection.close();
+}
+
+function toReads(
+  connection: Connection,
+): Pick<Store, 'zoneEpoch' | 'authorityRecord' | 'decisionByJTI' | 'decision' | 'decisions'> {
+  return {
+    async zoneEpoch(zoneUID) {
+      const row = await connection.ask('zoneEpoch', { zoneUID });
+      return row && { zoneUID, ...row };
+    },
+    async authorityRecord(zoneUID, sid) {
+      const text = await connection.ask('authorityRecord', { zoneUID, key: sid });
+      return text === undefined ? undefined : (JSON.parse(text) as AuthorityRecord);
+    },
+    decisionByJTI: async (zoneUID, key) => parseDecision(await connection.ask('decisionByJTI', { zoneUID, key })),
+    decision: async (zoneUID, key) => parseDecision(await connection.ask('decision', { zoneUID, key })),
+    async decisions(zoneUID, limit) {
+      const texts = await connection.ask('decisions', { zoneUID, limit });
+      return texts.map((text) => JSON.parse(text) as DecisionRecord);
     },
   };
 }
 
-function toCommitRequest({ decision, consume = [], authorityRecord }: Commit): StoreRequest {
-  const { id, zoneUID, jti, at } = decision;
+export function parseDecision(text: string | undefined): DecisionRecord | undefined {
+  return text === undefined ? undefined : (JSON.parse(text) as DecisionRecord);
+}
+
+function toCommitOperation({ decision, consume = [], authorityRecord }: Commit): Operation {
+  const { id, zoneUID, jti = null, at, outcome } = decision;
   return {
     type: 'commit',
-    decision: { id, zoneUID, jti: jti ?? null, at, json: JSON.stringify(decision) },
+    decision: { id, zoneUID, jti, at, outcome, record: JSON.stringify(decision) },
     consume,
-    authorityRecord: authorityRecord && {
-      zoneUID: authorityRecord.zoneUID,
-      sid: authorityRecord.sid,
-      expiresAt: authorityRecord.expiresAt,
-      json: JSON.stringify(authorityRecord),
-    },
+    ...(authorityRecord && { authorityRecord: toAuthorityRow(authorityRecord) }),
   };
 }
 
-function parse<T>(json: unknown): T | undefined {
-  return typeof json === 'string' ? (JSON.parse(json) as T) : undefined;
+function toAuthorityRow(record: AuthorityRecord) {
+  const { zoneUID, sid, expiresAt } = record;
+  return { zoneUID, sid, expiresAt, record: JSON.stringify(record) };
 }
 
-interface StoreThread {
-  readonly incarnation: string;
-  isAlive(): boolean;
-  ask(message: Omit<ToStoreWorker, 'id'>): Promise<unknown>;
-  stop(): Promise<void>;
+function toCommitResult(outcome: Outcome, { consume }: Commit): CommitResult {
+  if (outcome.type === 'committed') return { ok: true, zoneEpoch: outcome.zoneEpoch };
+  if (outcome.type === 'replayed') return { ok: false, replayed: consume![outcome.index]! };
+  throw toBug(outcome);
 }
 
-interface Waiting {
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: StoreUnavailable) => void;
+function toZoneEpoch(outcome: Outcome, zoneUID: string): ZoneEpoch {
+  if (outcome.type === 'raised') return { zoneUID, ...outcome.row };
+  throw toBug(outcome);
 }
 
-async function startThread(options: WorkerOptions): Promise<StoreThread> {
-  const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData: options });
-  const waiting = new Map<number, Waiting>();
-  const opened = Promise.withResolvers<string>();
-  let alive = true;
-  let lastID = 0;
-  const exited = new Promise<void>((resolve) => {
-    worker.on('exit', () => {
-      end('the store’s thread ended');
-      resolve();
-    });
-  });
-  const end = (message: string): void => {
-    alive = false;
-    opened.reject(new StoreUnavailable(message));
-    for (const { reject } of waiting.values()) reject(new StoreUnavailable(message));
-    waiting.clear();
-  };
-  worker.on('error', (error) => end(messageOf(error)));
-  worker.on('message', (message: FromStoreWorker) => {
-    if (message.type === 'open') opened.resolve(message.incarnation);
-    else if (message.type === 'failed') opened.reject(new StoreUnavailable(message.message));
-    else settle(waiting, message);
-  });
-  const incarnation = await opened.promise;
-  return {
-    incarnation,
-    isAlive: () => alive,
-    ask: (message) =>
-      new Promise((resolve, reject) => {
-        if (!alive) return reject(new StoreUnavailable('the store’s thread ended'));
-        if (waiting.size >= MAX_WAITING) return reject(new StoreUnavailable('too many requests wait for the disk'));
-        lastID += 1;
-        waiting.set(lastID, { resolve, reject });
-        worker.postMessage({ ...message, id: lastID } satisfies ToStoreWorker);
-        return undefined;
-      }),
-    async stop() {
-      worker.postMessage('close');
-      await exited;
-    },
-  };
-}
-
-function settle(waiting: Map<number, Waiting>, message: Extract<FromStoreWorker, { readonly id: number }>): void {
-  const found = waiting.get(message.id);
-  waiting.delete(message.id);
-  if (message.type === 'answer') found?.resolve(message.value);
-  else found?.reject(new StoreUnavailable(message.message));
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** The store can be written; what was given to it cannot. */
+function toBug(outcome: Outcome): Error {
+  return new Error(
+    outcome.type === 'refused' ? `the store refused a write: ${outcome.message}` : `unexpected ${outcome.type}`,
+  );
 }

@@ -1,97 +1,109 @@
-/** The store's thread: takes every request that waits, does all writes of them in one transaction, then answers (group commit). */
-import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
-import { openDatabase, type OpenDatabase } from './database.ts';
-import type {
-  CommitRequest,
-  FromStoreWorker,
-  RaiseEpochRequest,
-  StoreRequest,
-  ToStoreWorker,
-  WorkerOptions,
-} from './messages.ts';
+/** The store's thread: holds the lock and the file, answers one request after the other, and reopens after a failure. */
+import { DatabaseSync } from 'node:sqlite';
+import { parentPort, workerData } from 'node:worker_threads';
+import { createFile, openDatabase, readEpoch, toRecordText, type Database } from './database.ts';
+import type { FromWorker, Method, Methods, ToWorker, WorkerConfig } from './protocol.ts';
+import { pruneSome, writeTogether } from './transaction.ts';
 
-const MAX_BATCH = 512;
 const PRUNE_EVERY_MS = 60_000;
 
-function serve(port: MessagePort, { path, incarnation }: WorkerOptions): void {
-  const answer = (message: FromStoreWorker): void => port.postMessage(message);
-  let database: OpenDatabase;
+const port = parentPort!;
+const config = workerData as WorkerConfig;
+let lock: DatabaseSync | undefined;
+let database: Database | undefined;
+let incarnation = config.incarnation;
+let pruneAt = 0;
+
+port.on('message', (message: ToWorker) => {
   try {
-    database = openDatabase(path, incarnation);
+    port.postMessage({ id: message.id, ok: true, value: answer(message) } satisfies FromWorker);
   } catch (error) {
-    answer({ type: 'failed', message: messageOf(error) });
-    port.close();
-    return;
+    // The file may be in any state after a failure: the next request opens it anew.
+    closeDatabase();
+    port.postMessage({ id: message.id, ok: false, message: messageOf(error) } satisfies FromWorker);
   }
-  let prunedAt = 0;
-  port.on('message', (first: ToStoreWorker | 'close') => {
-    if (first === 'close') return close(port, database);
-    const { batch, isClosing } = takeWaiting(port, first);
-    for (const message of runWrites(database, batch.filter(isWrite), () => pruneIfDue(batch[0]!.now))) answer(message);
-    for (const message of batch) if (!isWrite(message)) answer(runRead(database, message));
-    if (isClosing) close(port, database);
-  });
-  const pruneIfDue = (now: number): void => {
-    if (now - prunedAt < PRUNE_EVERY_MS) return;
-    database.prune(now);
-    prunedAt = now;
-  };
-  answer({ type: 'open', incarnation: database.incarnation });
-}
+  if (message.method === 'close') port.close();
+});
 
-function takeWaiting(port: MessagePort, first: ToStoreWorker) {
-  const batch = [first];
-  while (batch.length < MAX_BATCH) {
-    const next = receiveMessageOnPort(port) as { message: ToStoreWorker | 'close' } | undefined;
-    if (!next) return { batch, isClosing: false };
-    if (next.message === 'close') return { batch, isClosing: true };
-    batch.push(next.message);
+function answer(message: ToWorker): Methods[Method]['answer'] {
+  if (message.method === 'close') return close();
+  const open = (database ??= openSame(message.now));
+  const { statements } = open;
+  switch (message.method) {
+    case 'open':
+      return open.incarnation;
+    case 'write': {
+      const outcomes = writeTogether(open, message.request.operations, message.now);
+      pruneSometimes(open, message.now);
+      return outcomes;
+    }
+    case 'zoneEpoch':
+      return readEpoch(statements, message.request.zoneUID);
+    case 'authorityRecord':
+    case 'decisionByJTI':
+    case 'decision':
+      return toRecordText(statements[message.method].get(message.request.zoneUID, message.request.key));
+    case 'decisions': {
+      const rows = statements.decisions.all(message.request.zoneUID, message.request.limit);
+      return rows.map((row) => String(row['record']));
+    }
   }
-  return { batch, isClosing: false };
 }
 
-type WriteMessage = ToStoreWorker & { readonly request: CommitRequest | RaiseEpochRequest };
-
-function isWrite(message: ToStoreWorker): message is WriteMessage {
-  const { type }: StoreRequest = message.request;
-  return type === 'commit' || type === 'raiseEpoch';
+/** The file of before, or none: another in its place would forget what was spent and decided. */
+function openSame(now: number): Database {
+  lock ??= takeLock();
+  const opened = openDatabase({ path: config.path, newIncarnation: config.newIncarnation, now });
+  if (incarnation !== undefined && opened.incarnation !== incarnation) {
+    opened.close();
+    throw new Error(`${config.path} was replaced while it was in use: start again to use the new one`);
+  }
+  incarnation = opened.incarnation;
+  return opened;
 }
 
-/** One transaction for all; where it fails, nothing of any happened and each is told so. */
-function runWrites(
-  database: OpenDatabase,
-  writes: readonly WriteMessage[],
-  also: () => void,
-): readonly FromStoreWorker[] {
-  if (writes.length === 0) return [];
+/** One process at a time. The kernel gives the lock back when the process ends, however it ends. */
+function takeLock(): DatabaseSync {
+  const path = `${config.path}.lock`;
+  createFile(path);
+  const opened = new DatabaseSync(path, { timeout: config.lockTimeoutMs });
   try {
-    return database.transaction(() => {
-      also();
-      return writes.map(({ id, now, request }): FromStoreWorker => {
-        const value = request.type === 'commit' ? database.commit(request) : database.raiseEpoch(request, now);
-        return { type: 'answer', id, value };
-      });
+    opened.exec('BEGIN EXCLUSIVE');
+    return opened;
+  } catch (error) {
+    opened.close();
+    throw new Error(`${config.path} is in use by another process: stop it first, or name another folder`, {
+      cause: error,
     });
-  } catch (error) {
-    return writes.map(({ id }) => ({ type: 'refused', id, message: messageOf(error) }));
   }
 }
 
-function runRead(database: OpenDatabase, { id, request }: ToStoreWorker): FromStoreWorker {
+/** After the writes are durable: what is removed here may be removed later just as well. */
+function pruneSometimes({ statements }: Database, now: number): void {
+  if (now < pruneAt) return;
   try {
-    return { type: 'answer', id, value: database.read(request as Parameters<OpenDatabase['read']>[0]) };
-  } catch (error) {
-    return { type: 'refused', id, message: messageOf(error) };
+    pruneAt = pruneSome(statements, now) ? now : now + PRUNE_EVERY_MS;
+  } catch {
+    closeDatabase();
   }
 }
 
-function close(port: MessagePort, database: OpenDatabase): void {
-  database.close();
-  port.close();
+function close(): undefined {
+  closeDatabase();
+  lock?.close();
+  lock = undefined;
+}
+
+function closeDatabase(): void {
+  const closing = database;
+  database = undefined;
+  try {
+    closing?.close();
+  } catch {
+    // A file that cannot be closed is left to the process' end; the next request opens another handle.
+  }
 }
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
-
-if (parentPort) serve(parentPort, workerData as WorkerOptions);

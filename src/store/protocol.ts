@@ -1,0 +1,96 @@
+/** Messages between the store and its thread: rows in, rows out, each answer under the id of its request. */
+
+/** One write; several share a transaction. Records travel as JSON text, so that each is serialised once. */
+export type Operation =
+  | {
+      readonly type: 'commit';
+      readonly decision: DecisionRow;
+      readonly consume: readonly SingleUseRow[];
+      readonly authorityRecord?: AuthorityRow;
+    }
+  | { readonly type: 'raiseEpoch'; readonly zoneUID: string; readonly digest: string; readonly change: string };
+
+export interface DecisionRow {
+  readonly id: string;
+  readonly zoneUID: string;
+  readonly jti: string | null;
+  readonly at: number;
+  readonly outcome: string;
+  readonly record: string;
+}
+
+export interface SingleUseRow {
+  readonly class: string;
+  readonly zoneUID: string;
+  readonly key: string;
+  readonly expiresAt: number;
+}
+
+export interface AuthorityRow {
+  readonly zoneUID: string;
+  readonly sid: string;
+  readonly expiresAt: number;
+  readonly record: string;
+}
+
+export interface EpochRow {
+  readonly epoch: number;
+  readonly digest: string;
+}
+
+/** What became of one write of a transaction. `refused`: a bug of the caller, such as an id that exists. */
+export type Outcome =
+  | { readonly type: 'committed'; readonly zoneEpoch: number }
+  /** Index into `consume`. */
+  | { readonly type: 'replayed'; readonly index: number }
+  | { readonly type: 'raised'; readonly row: EpochRow }
+  | { readonly type: 'refused'; readonly message: string };
+
+/** Request and answer by method. */
+export interface Methods {
+  readonly open: { readonly request: Record<never, never>; readonly answer: string };
+  readonly write: {
+    readonly request: { readonly operations: readonly Operation[] };
+    readonly answer: readonly Outcome[];
+  };
+  readonly zoneEpoch: { readonly request: { readonly zoneUID: string }; readonly answer: EpochRow | undefined };
+  readonly authorityRecord: { readonly request: ByKey; readonly answer: string | undefined };
+  readonly decisionByJTI: { readonly request: ByKey; readonly answer: string | undefined };
+  readonly decision: { readonly request: ByKey; readonly answer: string | undefined };
+  readonly decisions: {
+    readonly request: { readonly zoneUID: string; readonly limit: number };
+    readonly answer: readonly string[];
+  };
+  readonly close: { readonly request: Record<never, never>; readonly answer: undefined };
+}
+
+interface ByKey {
+  readonly zoneUID: string;
+  readonly key: string;
+}
+
+export type Method = keyof Methods;
+
+export type ToWorker = {
+  readonly [M in Method]: {
+    readonly id: number;
+    readonly method: M;
+    readonly request: Methods[M]['request'];
+    /** Unix milliseconds. */
+    readonly now: number;
+  };
+}[Method];
+
+export type FromWorker =
+  | { readonly id: number; readonly ok: true; readonly value: unknown }
+  | { readonly id: number; readonly ok: false; readonly message: string };
+
+export interface WorkerConfig {
+  readonly path: string;
+  /** Taken if the database is new or restored. */
+  readonly newIncarnation: string;
+  /** Set when a database was open before: it must still be the same. */
+  readonly incarnation: string | undefined;
+  /** How long to wait for another process that has the store open. */
+  readonly lockTimeoutMs: number;
+}

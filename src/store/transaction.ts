@@ -1,0 +1,86 @@
+/** One transaction over many writes: each keeps to itself, so that a replayed id refuses only its own commit. */
+import type { Database, Statements } from './database.ts';
+import { readEpoch } from './database.ts';
+import type { EpochRow, Operation, Outcome } from './protocol.ts';
+
+/** SQLite's primary result code of a violated constraint: the caller's fault, not the file's. */
+const SQLITE_CONSTRAINT = 19;
+
+/** All or nothing on disk. Throws where the transaction could not be committed; nothing of it then is visible. */
+export function writeTogether(
+  { db, statements }: Pick<Database, 'db' | 'statements'>,
+  operations: readonly Operation[],
+  now: number,
+): readonly Outcome[] {
+  statements.begin.run();
+  try {
+    const outcomes = operations.map((operation) => writeOne(statements, operation, now));
+    statements.commit.run();
+    return outcomes;
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function writeOne(statements: Statements, operation: Operation, now: number): Outcome {
+  statements.savepoint.run();
+  const outcome = tryOne(statements, operation, now);
+  if (outcome.type === 'replayed' || outcome.type === 'refused') statements.undo.run();
+  statements.release.run();
+  return outcome;
+}
+
+function tryOne(statements: Statements, operation: Operation, now: number): Outcome {
+  try {
+    return operation.type === 'commit' ? commit(statements, operation) : raise(statements, operation, now);
+  } catch (error) {
+    if (!isConstraint(error)) throw error;
+    return { type: 'refused', message: error.message };
+  }
+}
+
+function isConstraint(error: unknown): error is Error {
+  return (
+    error instanceof Error &&
+    'errcode' in error &&
+    typeof error.errcode === 'number' &&
+    (error.errcode & 0xff) === SQLITE_CONSTRAINT
+  );
+}
+
+function commit(statements: Statements, operation: Extract<Operation, { type: 'commit' }>): Outcome {
+  const { decision, consume, authorityRecord } = operation;
+  for (const [index, use] of consume.entries()) {
+    const { changes } = statements.consume.run(use.class, use.zoneUID, use.key, use.expiresAt);
+    if (changes === 0) return { type: 'replayed', index };
+  }
+  const { id, zoneUID, jti, at, outcome, record } = decision;
+  statements.insertDecision.run(id, zoneUID, jti, at, outcome, record);
+  if (authorityRecord) {
+    const { sid, expiresAt } = authorityRecord;
+    statements.upsertAuthorityRecord.run(authorityRecord.zoneUID, sid, expiresAt, authorityRecord.record);
+  }
+  return { type: 'committed', zoneEpoch: readEpoch(statements, zoneUID)?.epoch ?? 0 };
+}
+
+/** The first epoch is the Unix time in seconds, so that mandates of an earlier store are below it. */
+function raise(statements: Statements, operation: Extract<Operation, { type: 'raiseEpoch' }>, now: number): Outcome {
+  const { zoneUID, digest, change } = operation;
+  const present = readEpoch(statements, zoneUID);
+  if (present?.digest === digest) return { type: 'raised', row: present };
+  const row: EpochRow = { epoch: present ? present.epoch + 1 : Math.floor(now / 1000), digest };
+  statements.insertEpoch.run(zoneUID, row.epoch, digest, change, now);
+  return { type: 'raised', row };
+}
+
+const PRUNED_AT_ONCE = 500;
+/** Seconds that something expired is kept, for clocks that differ. */
+const PRUNE_MARGIN = 60;
+
+/** Removes some of what expired; true where more may be left. */
+export function pruneSome({ pruneSingleUse, pruneAuthorityRecords }: Statements, now: number): boolean {
+  const before = Math.floor(now / 1000) - PRUNE_MARGIN;
+  const removed = [pruneSingleUse, pruneAuthorityRecords].map((prune) => prune.run(before, PRUNED_AT_ONCE).changes);
+  return removed.some((changes) => Number(changes) === PRUNED_AT_ONCE);
+}
