@@ -13,6 +13,7 @@ import * as grant from './grant.ts';
 import type { NextChange } from './instants.ts';
 import { checkName, isPresent, type Refusal } from './outcome.ts';
 import { indexPresent, settle, toPass, type Pass } from './pass.ts';
+import { perObject } from './perObject.ts';
 import { compilePolicies } from './policies.ts';
 import { toActivePolicy } from './policySetRevision.ts';
 import * as resource from './resource.ts';
@@ -125,17 +126,19 @@ function compileApplications(pass: Pass): ReadonlyMap<Application, Zone> {
   return accepted;
 }
 
+const NO_FIELDS = {};
+
 function compileResources(pass: Pass): ReadonlyMap<Resource, Zone> {
   const candidates = admit(pass, pass.world.resources, {
     name: (object) => resource.checkIdentifierName(object, pass.world.systemNamespace),
     content: resource.checkResourceContent,
-    fields: () => ({}),
+    fields: () => NO_FIELDS,
   });
   const losers = losersOf(candidates, ({ spec }) => [spec.identifier]);
   const accepted = new Map<Resource, Zone>();
   for (const { object, zone } of candidates) {
     const lost = losers.get(object);
-    settle(pass, object, lost && resource.identifierConflict(object, lost.winner), {});
+    settle(pass, object, lost && resource.identifierConflict(object, lost.winner), NO_FIELDS);
     if (lost) continue;
     accepted.set(object, zone);
     pass.parts.get(zone)!.resources.set(object.spec.identifier, resource.toResourceEntry(object));
@@ -157,7 +160,7 @@ function compileGrants(
     if (isPresent(object)) settle(pass, object, compileGrant(pass, object, targets), grant.grantFields(object));
   }
   for (const { grants } of pass.parts.values()) {
-    for (const list of grants.values()) list.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const list of grants.values()) if (list.length > 1) list.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 }
 
@@ -185,8 +188,10 @@ function addPeriod(nextChange: NextChange, object: Grant, refusal: Refusal | und
   if (expiresAt !== undefined) nextChange.add(expiresAt * 1000);
 }
 
+const keyOf = perObject((entry: GrantEntry) => grantKey(entry.applicationID, entry.resource));
+
 function place(grants: Map<string, GrantEntry[]>, entry: GrantEntry): void {
-  const key = grantKey(entry.applicationID, entry.resource);
+  const key = keyOf(entry);
   const list = grants.get(key);
   if (list) list.push(entry);
   else grants.set(key, [entry]);

@@ -2,6 +2,7 @@
 import type { NamespaceObject } from '../api/meta.ts';
 import type { Zone } from '../api/zone.ts';
 import { path, refuse, type AnyKindObject, type Refusal } from './outcome.ts';
+import { perObject } from './perObject.ts';
 
 type Selector = NonNullable<Zone['spec']['allowedNamespaces']['selector']>;
 type Expression = NonNullable<Selector['matchExpressions']>[number];
@@ -74,22 +75,33 @@ function label(labels: Labels, key: string): string | undefined {
   return Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
 
+type Joining = AnyKindObject & {
+  readonly spec: { readonly zoneRef: { readonly name: string; readonly namespace?: string | undefined } };
+};
+
+const zonePath = perObject(({ metadata, spec: { zoneRef } }: Joining) => {
+  return `${zoneRef.namespace ?? metadata.namespace}/${zoneRef.name}`;
+});
+
 /** The accepted Zone that an object's zoneRef names and that admits it, or why there is none. */
 export function resolveZone(
-  object: AnyKindObject & { readonly spec: { readonly zoneRef: { name: string; namespace?: string | undefined } } },
+  object: Joining,
   directory: ZoneDirectory,
 ): { readonly zone: Zone } | { readonly refusal: Refusal } {
+  const zone = directory.zones.get(zonePath(object));
+  const isUsable =
+    zone !== undefined && directory.isAccepted(zone) && directory.admits(zone, object.metadata.namespace);
+  return isUsable ? { zone } : { refusal: refuseZone(object, zone) };
+}
+
+/** From another namespace what is missing, not accepted or not permitted looks the same. */
+function refuseZone(object: Joining, zone: Zone | undefined): Refusal {
   const own = object.metadata.namespace;
-  const { name, namespace = own } = object.spec.zoneRef;
-  const zone = directory.zones.get(`${namespace}/${name}`);
-  const who = `${object.kind} ${path(object)}: spec.zoneRef names Zone ${namespace}/${name}`;
-  if (namespace !== own) {
-    if (zone && directory.isAccepted(zone) && directory.admits(zone, own)) return { zone };
+  const who = `${object.kind} ${path(object)}: spec.zoneRef names Zone ${zonePath(object)}`;
+  if ((object.spec.zoneRef.namespace ?? own) !== own) {
     const fix = `its allowedNamespaces must admit namespace ${own}`;
-    return { refusal: refuse('ReferenceNotPermitted', `${who}, which is not there for this namespace; ${fix}`) };
+    return refuse('ReferenceNotPermitted', `${who}, which is not there for this namespace; ${fix}`);
   }
-  if (!zone)
-    return { refusal: refuse('ReferenceNotFound', `${who}, which does not exist; create it or correct the name`) };
-  if (directory.isAccepted(zone)) return { zone };
-  return { refusal: refuse('ReferenceNotAccepted', `${who}, which is not accepted; see its conditions`) };
+  if (!zone) return refuse('ReferenceNotFound', `${who}, which does not exist; create it or correct the name`);
+  return refuse('ReferenceNotAccepted', `${who}, which is not accepted; see its conditions`);
 }

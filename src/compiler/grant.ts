@@ -18,47 +18,40 @@ export interface GrantTargets {
 export type GrantReferences =
   { readonly application: Application; readonly resource: Resource } | { readonly refusal: Refusal };
 
+/** Paths of what a Grant names. */
+const targetPaths = perObject(({ metadata: { namespace }, spec: { applicationRef, resourceRef } }: Grant) => ({
+  application: `${applicationRef.namespace ?? namespace}/${applicationRef.name}`,
+  resource: `${namespace}/${resourceRef.name}`,
+}));
+
 /** Both references, the Application first. */
 export function resolveReferences(grant: Grant, zone: Zone, targets: GrantTargets): GrantReferences {
-  const own = grant.metadata.namespace;
-  const { name, namespace = own } = grant.spec.applicationRef;
-  const { applications, resources } = targets;
-  const application = findTarget(applications, 'spec.applicationRef names Application', namespace, name);
-  const first = checkReference(grant, application, zone, targets);
-  if (first || !application.object) return { refusal: first! };
-  const resource = findTarget(resources, 'spec.resourceRef names Resource', own, grant.spec.resourceRef.name);
-  const second = checkReference(grant, resource, zone, targets);
-  if (second || !resource.object) return { refusal: second! };
-  return { application: application.object, resource: resource.object };
-}
-
-interface Target<T> {
-  /** Field, kind and path, for messages. */
-  readonly what: string;
-  readonly namespace: string;
-  readonly object: T | undefined;
-}
-
-function findTarget<T>(objects: ReadonlyMap<string, T>, field: string, namespace: string, name: string): Target<T> {
-  const key = `${namespace}/${name}`;
-  return { what: `${field} ${key}`, namespace, object: objects.get(key) };
-}
-
-/** From another namespace what is missing, not accepted or in another zone looks the same. */
-function checkReference(
-  grant: Grant,
-  { what, namespace, object }: Target<Application | Resource>,
-  zone: Zone,
-  targets: GrantTargets,
-): Refusal | undefined {
-  const who = `Grant ${path(grant)}: ${what}`;
-  const accepted = object && targets.acceptedZone(object);
-  if (object && accepted === zone) return undefined;
-  if (namespace !== grant.metadata.namespace) {
+  const paths = targetPaths(grant);
+  const application = targets.applications.get(paths.application);
+  if (!application || targets.acceptedZone(application) !== zone) {
+    const isOwn = (grant.spec.applicationRef.namespace ?? grant.metadata.namespace) === grant.metadata.namespace;
+    const what = `spec.applicationRef names Application ${paths.application}`;
+    if (isOwn) return { refusal: refuseOwn(grant, what, zone, application, targets) };
     const fix = `which is not an accepted Application of Zone ${path(zone)}; correct the reference`;
-    return refuse('ReferenceNotPermitted', `${who}, ${fix}`);
+    return { refusal: refuse('ReferenceNotPermitted', `Grant ${path(grant)}: ${what}, ${fix}`) };
   }
-  if (!object) return refuse('ReferenceNotFound', `${who}, which does not exist; create it or correct the name`);
+  const resource = targets.resources.get(paths.resource);
+  if (resource && targets.acceptedZone(resource) === zone) return { application, resource };
+  const what = `spec.resourceRef names Resource ${paths.resource}`;
+  return { refusal: refuseOwn(grant, what, zone, resource, targets) };
+}
+
+/** Only in its own namespace a Grant is told what exactly is wrong with what it names. */
+function refuseOwn(
+  grant: Grant,
+  what: string,
+  zone: Zone,
+  target: Application | Resource | undefined,
+  targets: GrantTargets,
+): Refusal {
+  const who = `Grant ${path(grant)}: ${what}`;
+  if (!target) return refuse('ReferenceNotFound', `${who}, which does not exist; create it or correct the name`);
+  const accepted = targets.acceptedZone(target);
   if (!accepted) return refuse('ReferenceNotAccepted', `${who}, which is not accepted; see its conditions`);
   const fix = `belongs to Zone ${path(accepted)}, not ${path(zone)}; refer to one of the same Zone`;
   return refuse('ZoneMismatch', `${who}, which ${fix}`);

@@ -1,7 +1,7 @@
 /** How one object fared: accepted, or refused with the first reason that applies. */
 import type { KindObject, BaseStatus } from '../api/meta.ts';
 import { perObject } from './perObject.ts';
-import type { Verdict, VerdictCondition, VerdictKind } from './verdict.ts';
+import { objectKey, type Verdict, type VerdictCondition, type VerdictKind } from './verdict.ts';
 
 /** Any object of our kinds, as far as every check needs it. */
 export type AnyKindObject = KindObject<VerdictKind, unknown, BaseStatus>;
@@ -37,14 +37,31 @@ export function refuse(reason: AcceptedReason, message: string): Refusal {
   return { reason, message };
 }
 
+interface Names {
+  readonly path: string;
+  readonly dottedID: string;
+  readonly verdictKey: string;
+  readonly accepted: VerdictCondition;
+}
+
+const namesOf = perObject(({ kind, metadata: { namespace, name } }: AnyKindObject): Names => {
+  const message = `${kind} ${namespace}/${name} is part of the configuration`;
+  return {
+    path: `${namespace}/${name}`,
+    dottedID: `${namespace}.${name}`,
+    verdictKey: objectKey(kind, namespace, name),
+    accepted: { type: 'Accepted', status: 'True', reason: 'Accepted', message },
+  };
+});
+
 /** `<namespace>/<name>` of an object. */
-export const path = perObject((object: AnyKindObject) => `${object.metadata.namespace}/${object.metadata.name}`);
+export const path = (object: AnyKindObject): string => namesOf(object).path;
 
 /** `<namespace>.<name>`: unambiguous, since our names hold no dot. */
-export const dottedID = perObject((object: AnyKindObject) => `${object.metadata.namespace}.${object.metadata.name}`);
+export const dottedID = (object: AnyKindObject): string => namesOf(object).dottedID;
 
 /** Key of the verdict map. */
-export const verdictKey = perObject((object: AnyKindObject) => `${object.kind}/${path(object)}`);
+export const verdictKey = (object: AnyKindObject): string => namesOf(object).verdictKey;
 
 export function isPresent(object: AnyKindObject): boolean {
   return object.metadata.deletionTimestamp === undefined;
@@ -58,15 +75,9 @@ export function checkName(object: AnyKindObject, systemNamespace: string): Refus
   return refuse('ReservedName', `${object.kind} ${path(object)}: ${fix}`);
 }
 
-const ACCEPTED: VerdictCondition = { type: 'Accepted', status: 'True', reason: 'Accepted', message: '' };
-const acceptedMessage = perObject((object: AnyKindObject): VerdictCondition => ({
-  ...ACCEPTED,
-  message: `${object.kind} ${path(object)} is part of the configuration`,
-}));
-
 /** The Accepted condition of an outcome. */
 export function toAccepted(object: AnyKindObject, refusal: Refusal | undefined): VerdictCondition {
-  if (!refusal) return acceptedMessage(object);
+  if (!refusal) return namesOf(object).accepted;
   return { type: 'Accepted', status: 'False', reason: refusal.reason, message: refusal.message };
 }
 
