@@ -1,5 +1,5 @@
 /** The open database file: pragmas, file modes, incarnation, and every statement; synchronous, for the store's thread. */
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { migrate } from './migrations.ts';
@@ -7,7 +7,8 @@ import type { EpochRow } from './protocol.ts';
 
 export interface OpenOptions {
   readonly path: string;
-  readonly newIncarnation: string;
+  /** For a database that is new or restored; undefined: there must be the one of before. */
+  readonly newIncarnation: string | undefined;
   /** Unix milliseconds. */
   readonly now: number;
 }
@@ -23,13 +24,15 @@ export type Statements = ReturnType<typeof prepareStatements>;
 
 /** Throws where the file cannot be opened, or is not ours, or is newer. */
 export function openDatabase({ path, newIncarnation, now }: OpenOptions): Database {
-  createFile(path);
+  if (newIncarnation !== undefined) createFile(path);
+  else if (!existsSync(path)) throw new Error(`${path} is gone: restore it, or start again to begin anew`);
   const db = new DatabaseSync(path, { timeout: 1000, enableForeignKeyConstraints: false });
   try {
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF');
     db.exec('PRAGMA journal_size_limit = 67108864');
     migrate(db, path);
-    const incarnation = readIncarnation(db, String(statSync(path).ino), newIncarnation, now);
+    const inode = String(statSync(path).ino);
+    const incarnation = knownIncarnation(db, inode) ?? renew(db, inode, newIncarnation, { path, now });
     return { incarnation, db, statements: prepareStatements(db), close: () => db.close() };
   } catch (error) {
     db.close();
@@ -44,10 +47,22 @@ export function createFile(path: string): void {
   if ((statSync(path).mode & 0o777) !== 0o600) chmodSync(path, 0o600);
 }
 
-/** A file with another inode is a copy: it gets an incarnation of its own, and epochs above any that were lost with the original. */
-function readIncarnation(db: DatabaseSync, inode: string, newIncarnation: string, now: number): string {
+/** Undefined for a new database and for a file with another inode, which is a copy. */
+function knownIncarnation(db: DatabaseSync, inode: string): string | undefined {
   const row = db.prepare('SELECT id, inode FROM incarnation').get();
-  if (row && row['inode'] === inode) return String(row['id']);
+  return row?.['inode'] === inode ? String(row['id']) : undefined;
+}
+
+/** A copy gets an incarnation of its own, and epochs above any that were lost with the original. */
+function renew(
+  db: DatabaseSync,
+  inode: string,
+  newIncarnation: string | undefined,
+  { path, now }: Pick<OpenOptions, 'path' | 'now'>,
+): string {
+  if (newIncarnation === undefined) {
+    throw new Error(`${path} was replaced while it was in use: start again to use the new one`);
+  }
   db.exec('BEGIN IMMEDIATE');
   try {
     db.prepare('INSERT OR REPLACE INTO incarnation (only, id, inode) VALUES (1, ?, ?)').run(newIncarnation, inode);

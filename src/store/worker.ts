@@ -53,7 +53,8 @@ function answer(message: ToWorker): Methods[Method]['answer'] {
 /** The file of before, or none: another in its place would forget what was spent and decided. */
 function openSame(now: number): Database {
   lock ??= takeLock();
-  const opened = openDatabase({ path: config.path, newIncarnation: config.newIncarnation, now });
+  const newIncarnation = incarnation === undefined ? config.newIncarnation : undefined;
+  const opened = openDatabase({ path: config.path, newIncarnation, now });
   if (incarnation !== undefined && opened.incarnation !== incarnation) {
     opened.close();
     throw new Error(`${config.path} was replaced while it was in use: start again to use the new one`);
@@ -72,10 +73,17 @@ function takeLock(): DatabaseSync {
     return opened;
   } catch (error) {
     opened.close();
+    if (!isBusy(error)) throw error;
     throw new Error(`${config.path} is in use by another process: stop it first, or name another folder`, {
       cause: error,
     });
   }
+}
+
+const SQLITE_BUSY = 5;
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
 }
 
 /** After the writes are durable: what is removed here may be removed later just as well. */

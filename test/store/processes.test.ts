@@ -1,0 +1,90 @@
+/** The store across processes: killed ones, several at one file, and a disk that is full. */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { StoreUnavailable } from '../../src/store/store.ts';
+import { singleUseOf, decisionOf } from './records.ts';
+import { openStore, tempPath } from './support.ts';
+
+const committer = join(import.meta.dirname, 'committer.ts');
+
+function start(command: string, args: readonly string[]): ChildProcess {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return child;
+}
+
+/** Lines until the process ends; `act` may end it. */
+async function readLines(child: ChildProcess, act: (line: string, count: number) => void): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: child.stdout! })) act(line, lines.push(line));
+  return lines;
+}
+
+const acked = (lines: readonly string[]) =>
+  lines.filter((line) => line.startsWith('acked ')).map((line) => line.slice('acked '.length));
+
+describe('a process that is killed', () => {
+  it('has lost nothing that it had answered', async () => {
+    const path = tempPath();
+    const ids: string[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const child = start(process.execPath, [committer, path]);
+      const lines = await readLines(child, (_, count) => void (count === 400 && child.kill('SIGKILL')));
+      ids.push(...acked(lines));
+    }
+    expect(ids.length).toBeGreaterThan(1000);
+    const store = await openStore({ path });
+    const kept = new Set((await store.decisions('zone-uid', 1_000_000)).map(({ id }) => id));
+    expect(ids.filter((id) => !kept.has(id))).toEqual([]);
+    const replay = await store.commit({ decision: decisionOf('replay'), consume: [singleUseOf(ids[0]!)] });
+    expect(replay.ok).toBe(false);
+  });
+});
+
+describe('a second process at one file', () => {
+  it('is refused while the first lives, and takes over when it is gone', async () => {
+    const path = tempPath();
+    const store = await openStore({ path });
+    const second = start(process.execPath, [committer, path]);
+    let complaint = '';
+    second.stderr!.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
+    expect(await readLines(second, () => undefined)).toEqual([]);
+    expect(complaint).toContain(`${path} is in use by another process: stop it first`);
+    await store.close();
+    const third = start(process.execPath, [committer, path]);
+    const lines = await readLines(third, () => void third.kill('SIGKILL'));
+    expect(lines[0]).toBe(`open ${store.incarnation}`);
+  });
+
+  it('is refused also as a second store of the same process', async () => {
+    const path = tempPath();
+    await openStore({ path });
+    await expect(openStore({ path, lockTimeoutMs: 0 })).rejects.toBeInstanceOf(StoreUnavailable);
+  });
+});
+
+const hasLimits = process.platform === 'linux';
+
+describe.runIf(hasLimits)('a disk that is full', () => {
+  it('refuses commits while it is, loses none that it answered, and heals by itself', async () => {
+    const path = tempPath();
+    // The limit on the size of files stands for the disk: writes beyond it fail, and it can be lifted from outside.
+    const limited = 'trap "" XFSZ; ulimit -S -f 1200; exec "$0" "$@"';
+    const child = start('bash', ['-c', limited, process.execPath, committer, path]);
+    let lifted = -1;
+    const lines = await readLines(child, (line, count) => {
+      if (lifted < 0 && line.startsWith('unavailable ')) {
+        lifted = count;
+        execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited:']);
+      }
+      if (lifted >= 0 && acked([line]).length > 0 && count > lifted + 100) child.kill('SIGKILL');
+    });
+    expect(acked(lines.slice(0, lifted)).length).toBeGreaterThan(0);
+    expect(acked(lines.slice(lifted)).length).toBeGreaterThan(0);
+    const store = await openStore({ path });
+    const kept = new Set((await store.decisions('zone-uid', 1_000_000)).map(({ id }) => id));
+    expect(acked(lines).filter((id) => !kept.has(id))).toEqual([]);
+  });
+});

@@ -1,0 +1,24 @@
+/** Stores in temporary folders, closed and removed when their test ends. */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { openSQLiteStore, type SQLiteStore, type SQLiteStoreConfig } from '../../src/store/sqlite.ts';
+
+export const EVERYTHING = { all: true, applications: [], resources: [] } as const;
+
+export function tempFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'caracal-store-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export const tempPath = (): string => join(tempFolder(), 'data', 'store.db');
+
+/** Closed when the test ends, if it is not before. */
+export async function openStore(config: Partial<SQLiteStoreConfig> = {}): Promise<SQLiteStore> {
+  const store = await openSQLiteStore({ path: config.path ?? tempPath(), clock: Date, randomBytes, ...config });
+  onTestFinished(() => store.close());
+  return store;
+}
