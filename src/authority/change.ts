@@ -10,7 +10,7 @@ const EVERYTHING: AuthorityChange = { all: true, applications: [], resources: []
  *
  * A changed or removed Grant names its application only (the smaller set); a Resource is named when what a decision
  * reads of it changed, not for operations or upstream, which gateways get as configuration. An added Grant counts as a
- * change where a mandate for its Application and Resource can exist, since policies see the Grants that match. A new
+ * change where its Application had one on its Resource before, since policies see all that match. A first Grant, a new
  * Application, Resource or subject issuer, keys, rate limits and staleness touch nothing.
  * A first or vanished zone, another UID, freeze, lifetimes, subject issuers and a policy that cannot be narrowed: all.
  */
@@ -59,13 +59,9 @@ function toDecided({ uid, namespace, name, type, scopes, mandateTTL }: ResourceE
 }
 
 function diffGrants(before: ZoneSnapshot, after: ZoneSnapshot, touched: Set<string>): void {
-  for (const key of new Set([...before.grants.keys(), ...after.grants.keys()])) {
-    const [old, next] = [before.grants.get(key), after.grants.get(key)];
-    if (isSame(old, next)) continue;
-    const [entry] = old ?? next ?? [];
-    if (!entry) continue;
-    const { applicationID, resource } = entry;
-    if (before.applications.has(applicationID) && before.resources.has(resource)) touched.add(applicationID);
+  for (const [key, entries] of before.grants) {
+    if (isSame(entries, after.grants.get(key))) continue;
+    for (const { applicationID } of entries) touched.add(applicationID);
   }
 }
 

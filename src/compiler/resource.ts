@@ -1,8 +1,8 @@
 /** Resource → the protected API's entry in its zone's snapshot. */
-import { parseDuration } from '../api/duration.ts';
 import type { Resource } from '../api/resource.ts';
 import type { Zone } from '../api/zone.ts';
 import type { ResourceEntry } from '../authority/snapshot.ts';
+import { parseSpan } from './instants.ts';
 import { findAmbiguous } from './operations.ts';
 import { path, refuse, type Refusal } from './outcome.ts';
 import { perObject } from './perObject.ts';
@@ -19,7 +19,7 @@ export const toResourceEntry = perObject(({ metadata, spec }: Resource): Resourc
   upstream: toUpstream(spec.upstream, metadata.namespace),
   operations: spec.operations ?? [],
   operationEnforcement: spec.operationEnforcement,
-  mandateTTL: spec.mandate?.ttl === undefined ? undefined : Math.floor(parseDuration(spec.mandate.ttl) / 1000),
+  mandateTTL: spec.mandate?.ttl === undefined ? undefined : Math.floor(parseSpan(spec.mandate.ttl) / 1000),
 }));
 
 function toUpstream(upstream: Resource['spec']['upstream'], namespace: string): string | undefined {

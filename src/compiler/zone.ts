@@ -1,9 +1,9 @@
 /** Zone → the settings of its snapshot, its keys and its active policy. */
-import { parseDuration } from '../api/duration.ts';
 import type { PolicySetRevision } from '../api/policySetRevision.ts';
 import type { Zone } from '../api/zone.ts';
 import type { SubjectIssuer, VerificationKey, ZoneSnapshot } from '../authority/snapshot.ts';
 import { toKeySource } from './application.ts';
+import { parseSpan } from './instants.ts';
 import { dottedID, path } from './outcome.ts';
 import { perObject } from './perObject.ts';
 import { selectRevision } from './policySetRevision.ts';
@@ -12,7 +12,7 @@ import type { KeySetState } from './world.ts';
 
 export type ZoneSettings = Omit<ZoneSnapshot, 'policy' | 'applications' | 'resources' | 'grants' | 'keys' | 'digest'>;
 
-const seconds = (text: string) => Math.floor(parseDuration(text) / 1000);
+const seconds = (text: string) => Math.floor(parseSpan(text) / 1000);
 
 /** What depends on the Zone object alone. */
 export const toZoneSettings = perObject((zone: Zone): ZoneSettings => {
@@ -139,6 +139,6 @@ export function zoneFields(
 }
 
 function rotatesAt(zone: Zone, key: VerificationKey): string {
-  const at = key.activeAt! + parseDuration(zone.spec.keys.rotateEvery);
+  const at = key.activeAt! + parseSpan(zone.spec.keys.rotateEvery);
   return `${new Date(at).toISOString().slice(0, 19)}Z`;
 }

@@ -154,6 +154,11 @@ const cases: Readonly<Record<string, { before?: ZoneParts; after: ZoneParts; tou
       after: { grants: [grant({ subjects: [{ type: 'anyUser' }] })] },
       touched: of(['shop.cart']),
     },
+    'nothing, for the first Grant of an Application on a Resource': {
+      before: { grants: [] },
+      after: {},
+      touched: undefined,
+    },
     'the application of a second Grant, since policies see Grants': {
       after: { grants: [grant(), grant({ name: 'h' })] },
       touched: of(['shop.cart']),

@@ -282,4 +282,14 @@ describe('the settings of a Zone', () => {
     const { snapshot } = compileAt(shop({ policies: [policy({ rego: other })] }));
     expect(snapshot.zones.get('shop.main')!.policy!.modules).toEqual([{ name: 'allow', rego: ALLOW }]);
   });
+
+  it('K-26 count a duration that cannot be read as none, and it stops nothing else', () => {
+    const bad = zone({
+      tokens: { mandateTTL: 'five', sessionTTL: '1d' },
+      keys: { ...zone().spec.keys, rotateEvery: '' },
+    });
+    const { snapshot } = compileAt(shop({ zones: [bad, zone({}, { name: 'other' })] }));
+    expect(snapshot.zones.get('shop.main')).toMatchObject({ mandateTTL: 0, sessionTTL: 0, staleAfter: 10 });
+    expect(snapshot.zones.get('shop.other')!.mandateTTL).toBe(300);
+  });
 });
