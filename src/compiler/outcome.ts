@@ -42,6 +42,8 @@ interface Names {
   readonly dottedID: string;
   readonly verdictKey: string;
   readonly accepted: VerdictCondition;
+  /** The one given last, so that what says the same stays the same reference. */
+  verdict: Verdict | undefined;
 }
 
 const namesOf = perObject(({ kind, metadata: { namespace, name } }: AnyKindObject): Names => {
@@ -51,6 +53,7 @@ const namesOf = perObject(({ kind, metadata: { namespace, name } }: AnyKindObjec
     dottedID: `${namespace}.${name}`,
     verdictKey: objectKey(kind, namespace, name),
     accepted: { type: 'Accepted', status: 'True', reason: 'Accepted', message },
+    verdict: undefined,
   };
 });
 
@@ -81,20 +84,39 @@ export function toAccepted(object: AnyKindObject, refusal: Refusal | undefined):
   return { type: 'Accepted', status: 'False', reason: refusal.reason, message: refusal.message };
 }
 
-const lastVerdict = new WeakMap<AnyKindObject, Verdict>();
-
 /** The verdict of an object; the same reference as before where it says the same of the same object. */
 export function toVerdict(
   object: AnyKindObject,
   conditions: readonly VerdictCondition[],
   fields: Readonly<Record<string, unknown>>,
 ): Verdict {
-  const before = lastVerdict.get(object);
+  return keepVerdict(object, namesOf(object), conditions, fields);
+}
+
+/** Key and verdict of an object whose only condition is Accepted. */
+export function toOutcome(
+  object: AnyKindObject,
+  refusal: Refusal | undefined,
+  fields: Readonly<Record<string, unknown>>,
+): { readonly key: string; readonly verdict: Verdict } {
+  const names = namesOf(object);
+  const accepted = refusal ? toAccepted(object, refusal) : names.accepted;
+  const { verdict: before } = names;
+  const isKept = before?.conditions.length === 1 && before.conditions[0] === accepted && before.fields === fields;
+  return { key: names.verdictKey, verdict: isKept ? before : keepVerdict(object, names, [accepted], fields) };
+}
+
+function keepVerdict(
+  { kind, metadata }: AnyKindObject,
+  names: Names,
+  conditions: readonly VerdictCondition[],
+  fields: Readonly<Record<string, unknown>>,
+): Verdict {
+  const before = names.verdict;
   if (before && isSameList(before.conditions, conditions) && isSame(before.fields, fields)) return before;
-  const { namespace, name, uid, generation, resourceVersion } = object.metadata;
-  const verdict = { kind: object.kind, namespace, name, uid, generation, resourceVersion, conditions, fields };
-  lastVerdict.set(object, verdict);
-  return verdict;
+  const { namespace, name, uid, generation, resourceVersion } = metadata;
+  names.verdict = { kind, namespace, name, uid, generation, resourceVersion, conditions, fields };
+  return names.verdict;
 }
 
 function isSameList(a: readonly VerdictCondition[], b: readonly VerdictCondition[]): boolean {

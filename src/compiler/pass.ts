@@ -4,16 +4,7 @@ import type { ApplicationEntry, GrantEntry, ResourceEntry } from '../authority/s
 import type { PolicyResults } from '../policy/results.ts';
 import { createZoneDirectory, type ZoneDirectory } from './consent.ts';
 import { createNextChange, type NextChange } from './instants.ts';
-import {
-  checkName,
-  isPresent,
-  path,
-  toAccepted,
-  toVerdict,
-  verdictKey,
-  type AnyKindObject,
-  type Refusal,
-} from './outcome.ts';
+import { checkName, isPresent, path, toOutcome, type AnyKindObject, type Refusal } from './outcome.ts';
 import type { Verdict } from './verdict.ts';
 import type { World } from './world.ts';
 
@@ -59,5 +50,6 @@ export function settle(
   refusal: Refusal | undefined,
   fields: Readonly<Record<string, unknown>>,
 ): void {
-  pass.verdicts.set(verdictKey(object), toVerdict(object, [toAccepted(object, refusal)], fields));
+  const { key, verdict } = toOutcome(object, refusal, fields);
+  pass.verdicts.set(key, verdict);
 }

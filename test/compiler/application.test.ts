@@ -16,7 +16,8 @@ const OKP = toJWK(generateKeyPairSync('ed25519').publicKey);
 const P384 = toJWK(generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey);
 const SHORT = toJWK(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey);
 
-const key = (jwk: JWK): Identity => ({ privateKeyJWT: { jwks: { keys: [jwk] } } });
+/** Hostile keys too: what admission refuses may be there from before. */
+const key = (jwk: object): Identity => ({ privateKeyJWT: { jwks: { keys: [jwk as JWK] } } });
 const secret = (...sha256: string[]): Identity => ({ clientSecret: { sha256 } });
 const workload = (subject: string, audience = 'a'): Identity => ({
   oidc: { issuer: 'https://ci', audience, subject, jwksURL: 'https://ci/jwks' },

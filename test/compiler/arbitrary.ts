@@ -1,5 +1,6 @@
 /** Small random worlds whose names, identities and instants collide often. */
 import * as fc from 'fast-check';
+import type { Application } from '../../src/api/application.ts';
 import type { KindObject, BaseStatus } from '../../src/api/meta.ts';
 import type { VerdictKind } from '../../src/compiler/verdict.ts';
 import type { World } from '../../src/compiler/world.ts';
@@ -66,12 +67,12 @@ const zones = fc
   });
 
 const identities = fc.array(
-  oneOf(
+  oneOf<Application['spec']['identities'][number]>(
     { serviceAccount: { name: 'x' } },
     { serviceAccount: { name: 'y' } },
     { clientSecret: { sha256: ['01'] } },
     { clientSecret: { sha256: ['02', '03'] } },
-    { privateKeyJWT: { jwks: { keys: [{ kty: 'oct' }] } } },
+    { privateKeyJWT: { jwks: { keys: [{ kty: 'EC', crv: 'P-384' }] } } },
   ),
   { minLength: 1, maxLength: 2 },
 );

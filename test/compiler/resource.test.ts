@@ -226,7 +226,9 @@ describe('the entry of a Resource', () => {
   });
 
   it('turns a Service into its name in the cluster', () => {
-    expect(entryOf({ upstream: { service: { name: 'pay', port: 8080 } } })!.upstream).toBe('http://pay.shop.svc:8080');
+    expect(entryOf({ upstream: { service: { name: 'pay', port: 8080, scheme: 'http' } } })!.upstream).toBe(
+      'http://pay.shop.svc:8080',
+    );
     expect(entryOf({ upstream: { service: { name: 'pay', port: 443, scheme: 'https' } } })!.upstream).toBe(
       'https://pay.shop.svc:443',
     );

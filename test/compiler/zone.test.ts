@@ -239,7 +239,7 @@ describe('Frozen', () => {
 
 describe('the settings of a Zone', () => {
   it('reach the snapshot in seconds, with the subject issuers by name', () => {
-    const issuers = [
+    const issuers: NonNullable<Zone['spec']['subjectIssuers']> = [
       {
         name: 'corp',
         issuer: 'https://id.corp',
