@@ -27,7 +27,9 @@ const KINDS = ['zones', 'applications', 'resources', 'grants', 'policies', 'poli
 const QUICKSTART = join(ROOT, 'examples/quickstart');
 const MANIFESTS = readdirSync(QUICKSTART)
   .filter((name) => name.endsWith('.yaml'))
-  .flatMap((name) => documentsOf(readFileSync(join(QUICKSTART, name), 'utf8')));
+  .flatMap((name) => documentsOf(readFileSync(join(QUICKSTART, name), 'utf8')))
+  // To kubectl, which reads YAML 1.1, a bare y is a boolean.
+  .map((document) => document.replace(/^( *)y:/m, '$1"y":'));
 
 let cluster: Cluster;
 let checker: PolicyChecker;
@@ -414,7 +416,8 @@ describe('policy', () => {
 
 describe('signing keys', () => {
   const signing = async () =>
-    ((await get(kubectl, 'forward', 'zone', 'shop')).status as unknown as { signingKey: { kid: string } }).signingKey.kid;
+    ((await get(kubectl, 'forward', 'zone', 'shop')).status as unknown as { signingKey: { kid: string } }).signingKey
+      .kid;
   const served = () => replica.snapshot().zones.get('forward.shop')!.keys;
 
   it('rotate: the standby is published, then signs, and the old key stays for the overlap', async () => {

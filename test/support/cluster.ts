@@ -200,6 +200,7 @@ function apiServerFlags(directory: string, etcdPort: number, port: number): stri
     `--service-account-key-file=${join(directory, 'serviceaccount.pub')}`,
     `--service-account-signing-key-file=${join(directory, 'serviceaccount.key')}`,
     `--service-account-issuer=${SERVICE_ACCOUNT_ISSUER}`,
+    `--api-audiences=https://kubernetes.default.svc,${SERVICE_ACCOUNT_ISSUER}`,
     `--token-auth-file=${join(directory, 'tokens.csv')}`,
     '--authorization-mode=RBAC',
     '--disable-admission-plugins=ServiceAccount',
