@@ -1,29 +1,68 @@
 /** Policy: one Rego v1 module with its tests. */
 import * as z from 'zod';
+import { READY_COLUMN, REASON_COLUMN, type KindDefinition } from './kind.ts';
 import type { BaseStatus, KindObject } from './meta.ts';
+import { accepted, PROGRESS, ready, stalls } from './reasons.ts';
+import { checked, listMap, matching, prose, text } from './schema.ts';
+
+const applicationID = checked(
+  text(127),
+  matching(
+    '^[a-z0-9]([-a-z0-9]*[a-z0-9])?[.][a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+    'must be the id of an Application: <namespace>.<name>',
+  ),
+);
 
 export const policyAppliesTo = z.object({
-  resources: z.array(z.string()).optional(),
-  applications: z.array(z.string()).optional(),
+  resources: z
+    .array(text(512).describe('The identifier of a Resource.'))
+    .max(64)
+    .optional()
+    .describe('The Resources that it may speak about, by identifier; all when absent.'),
+  applications: z
+    .array(applicationID.describe('`<namespace>.<name>` of an Application.'))
+    .max(64)
+    .optional()
+    .describe('The Applications that it may speak about; all when absent.'),
+});
+
+export const APPLIES_TO =
+  'What the module can speak about; where both are given both must match. It bounds `deny` too.';
+
+/** ≤64 KiB: client-side apply dies above 256 KiB of annotations. */
+export const rego = () => text(65536);
+
+const expectation = checked(
+  z.object({
+    allow: z.boolean().optional().describe('Whether it permits; undefined counts as false.'),
+    deny: z.array(prose(1024).describe('A reason.')).max(64).optional().describe('The reasons, all of them.'),
+    max_ttl_seconds: z.number().min(0).max(1_000_000_000).optional().describe('The lifetime that it sets.'),
+  }),
+  {
+    rule: 'has(self.allow) || has(self.deny) || has(self.max_ttl_seconds)',
+    message: 'at least one of allow, deny and max_ttl_seconds must be set: a test expects something',
+  },
+);
+
+const test = z.object({
+  name: prose(256).min(1).describe('What it shows.'),
+  input: z
+    .record(z.string(), z.unknown())
+    .meta({ 'x-kubernetes-preserve-unknown-fields': true })
+    .optional()
+    .describe('Laid over a complete default input.'),
+  expect: expectation.describe('What the module must say.'),
 });
 
 export const policySpec = z.object({
-  rego: z.string().min(1).max(65536),
-  description: z.string().optional(),
-  appliesTo: policyAppliesTo.optional(),
-  tests: z
-    .array(
-      z.object({
-        name: z.string(),
-        input: z.record(z.string(), z.unknown()).optional(),
-        expect: z.object({
-          allow: z.boolean().optional(),
-          deny: z.array(z.string()).optional(),
-          max_ttl_seconds: z.number().optional(),
-        }),
-      }),
-    )
-    .optional(),
+  rego: rego().describe(
+    'One Rego v1 module, in a package under `caracal.policy.` or, constants only, `caracal.data.`.',
+  ),
+  description: prose(1024).optional().describe('What it is for.'),
+  appliesTo: policyAppliesTo.optional().describe(APPLIES_TO),
+  tests: listMap(z.array(test.describe('One test.')).max(256), 'name')
+    .optional()
+    .describe('Run at every change; a Policy whose tests fail is not accepted.'),
 });
 
 export type PolicySpec = z.output<typeof policySpec>;
@@ -34,3 +73,39 @@ export interface PolicyStatus extends BaseStatus {
 }
 
 export type Policy = KindObject<'Policy', PolicySpec, PolicyStatus>;
+
+export const POLICY_TOO_LARGE = stalls('Its text is larger than the bounds allow.', 'Split it.');
+
+export const policy: KindDefinition = {
+  kind: 'Policy',
+  plural: 'policies',
+  singular: 'policy',
+  shortNames: ['cpol'],
+  description: 'One Rego v1 module with its tests. It decides nothing until a PolicySet that a Zone names lists it.',
+  maxNameLength: 63,
+  spec: policySpec,
+  specRules: [],
+  statusSchema: { tests: prose(32).optional().describe('Tests that passed, of all.') },
+  printerColumns: [
+    { name: 'Tests', type: 'string', jsonPath: '.status.tests', description: 'Tests that passed, of all.' },
+    READY_COLUMN,
+    REASON_COLUMN,
+  ],
+  selectableFields: [],
+  conditions: {
+    Ready: ready(),
+    Accepted: accepted({
+      CompileFailed: stalls('The module does not compile.', 'Correct the line that the message names.'),
+      PackageInvalid: stalls(
+        'Its package is not one a Policy may use, or it refers to one it may not.',
+        'Use a package of its own under `caracal.policy.`; rules of the name `step_up` are not supported.',
+      ),
+      TestsFailed: stalls(
+        'One of its tests fails or takes too long.',
+        'Correct the module or the test that the message names.',
+      ),
+      TooLarge: POLICY_TOO_LARGE,
+    }),
+    ...PROGRESS,
+  },
+};
