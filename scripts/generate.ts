@@ -18,7 +18,10 @@ const MADE = '# Generated from src/api by npm run generate; do not edit.\n';
 function generate(): ReadonlyMap<string, string> {
   const crds = KINDS.map(
     (kind) =>
-      [`crds/${GROUP}_${kind.plural}.yaml`, `${MADE}${stringify(toCRD(kind), { lineWidth: 0, aliasDuplicateObjects: false })}`] as const,
+      [
+        `crds/${GROUP}_${kind.plural}.yaml`,
+        `${MADE}${stringify(toCRD(kind), { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false })}`,
+      ] as const,
   );
   return new Map([
     ...crds,
@@ -35,7 +38,9 @@ function differing(files: ReadonlyMap<string, string>): readonly string[] {
     const absolute = join(root, path);
     return !existsSync(absolute) || readFileSync(absolute, 'utf8') !== text;
   });
-  const made = readdirSync(join(root, 'crds')).filter((name) => name.startsWith(`${GROUP}_`) && !files.has(`crds/${name}`));
+  const made = readdirSync(join(root, 'crds')).filter(
+    (name) => name.startsWith(`${GROUP}_`) && !files.has(`crds/${name}`),
+  );
   return [...changed.map(([path]) => path), ...made.map((name) => `crds/${name} (no such kind)`)];
 }
 

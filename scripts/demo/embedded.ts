@@ -74,7 +74,7 @@ export async function isOK(url: string): Promise<boolean> {
 }
 
 async function removeObject(file: string, name: string): Promise<void> {
-  const documents = parseAllDocuments(await readFile(file, 'utf8'));
+  const documents = parseAllDocuments(await readFile(file, 'utf8'), { version: '1.1' });
   const kept = documents.filter((document) => document.getIn(['metadata', 'name']) !== name);
-  await writeFile(file, kept.map((document) => stringify(document)).join('---\n'));
+  await writeFile(file, kept.map((document) => stringify(document, { version: '1.1' })).join('---\n'));
 }

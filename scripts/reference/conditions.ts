@@ -15,7 +15,9 @@ export function conditionsReference(): string {
 }
 
 function toSection({ kind, conditions }: KindDefinition): string {
-  return [`## ${kind}\n`, ...Object.entries(conditions).map(([type, condition]) => toCondition(type, condition))].join('\n');
+  return [`## ${kind}\n`, ...Object.entries(conditions).map(([type, condition]) => toCondition(type, condition))].join(
+    '\n',
+  );
 }
 
 function toCondition(type: string, { meaning, reasons }: ConditionDefinition): string {

@@ -10,7 +10,11 @@ Generated from the code. Errors are JSON: \`error\`, \`error_description\` and \
 `;
 
 export function errorsReference(): string {
-  const codes = Object.entries(ERRORS).map(([code, { statuses, meaning }]) => [`\`${code}\``, statuses.join(', '), meaning]);
+  const codes = Object.entries(ERRORS).map(([code, { statuses, meaning }]) => [
+    `\`${code}\``,
+    statuses.join(', '),
+    meaning,
+  ]);
   const reasons = Object.entries(DENIAL_REASONS).map(([reason, meaning]) => [`\`${reason}\``, meaning]);
   return [
     INTRODUCTION,

@@ -23,7 +23,10 @@ function toSection(kind: KindDefinition): string {
     table(['Field', 'Type', 'Meaning'], fieldsOf(spec, 'spec', true)),
     ...(rules.length > 0 ? ['Rules\n', table(['On', 'Rule'], rules)] : []),
     'Status\n',
-    table(['Field', 'Type', 'Meaning'], fieldsOf(status, 'status', false).filter(([path]) => !path!.includes('conditions[]'))),
+    table(
+      ['Field', 'Type', 'Meaning'],
+      fieldsOf(status, 'status', false).filter(([path]) => !path!.includes('conditions[]')),
+    ),
     `Columns: ${kind.printerColumns.map(({ name, priority }) => (priority ? `${name} (wide)` : name)).join(', ')}, Age.\n`,
   ].join('\n');
 }
@@ -35,7 +38,10 @@ function fieldsOf(schema: StructuralSchema, path: string, showsRequired: boolean
   return Object.entries(schema.properties ?? {}).flatMap(([name, property]): readonly Row[] => {
     const own = `${path}.${name}`;
     const isRequired = showsRequired && schema.required?.includes(name) === true;
-    return [[`\`${own}\``, toType(property, isRequired), property.description ?? ''], ...fieldsOf(property, own, showsRequired)];
+    return [
+      [`\`${own}\``, toType(property, isRequired), property.description ?? ''],
+      ...fieldsOf(property, own, showsRequired),
+    ];
   });
 }
 
@@ -65,6 +71,8 @@ function toRange(min: number | undefined, max: number | undefined, unit: string)
 
 function rulesOf(schema: StructuralSchema, path: string): readonly Row[] {
   const own = (schema['x-kubernetes-validations'] ?? []).map(({ message }) => [`\`${path}\``, message]);
-  const inside = Object.entries(schema.properties ?? {}).flatMap(([name, property]) => rulesOf(property, `${path}.${name}`));
+  const inside = Object.entries(schema.properties ?? {}).flatMap(([name, property]) =>
+    rulesOf(property, `${path}.${name}`),
+  );
   return [...own, ...inside, ...(schema.items ? rulesOf(schema.items, `${path}[]`) : [])];
 }

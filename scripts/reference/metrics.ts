@@ -14,8 +14,16 @@ const ROLES: Readonly<Record<string, readonly Metric[]>> = { Controller: CONTROL
 
 export function metricsReference(): string {
   const sections = Object.entries(ROLES).map(([role, metrics]) => {
-    const rows = metrics.map(({ name, type, help, labels }) => [`\`${name}\``, type, labels.map((label) => `\`${label}\``).join(', '), help]);
+    const rows = metrics.map(({ name, type, help, labels }) => [
+      `\`${name}\``,
+      type,
+      labels.map((label) => `\`${label}\``).join(', '),
+      help,
+    ]);
     return `## ${role}\n\n${table(['Metric', 'Type', 'Labels', 'Meaning'], rows)}`;
   });
-  return ['# Metrics\n\nGenerated from the code; Prometheus text format at `/metrics` of each role.\n', ...sections].join('\n');
+  return [
+    '# Metrics\n\nGenerated from the code; Prometheus text format at `/metrics` of each role.\n',
+    ...sections,
+  ].join('\n');
 }

@@ -96,7 +96,9 @@ const subjectIssuer = checked(
 export const zoneSpec = z.object({
   displayName: prose(128).optional().describe('Shown to people.'),
   policySetRef: policySetRef.optional(),
-  allowedNamespaces: allowedNamespaces.prefault({}).describe('Whose Applications, Resources and Grants may join.'),
+  allowedNamespaces: allowedNamespaces
+    .prefault({ from: 'Same' })
+    .describe('Whose Applications, Resources and Grants may join.'),
   tokens: z
     .object({
       mandateTTL: duration('1s', '15m').default('5m').describe('Longest life of a resource mandate.'),
