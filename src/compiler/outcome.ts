@@ -102,7 +102,7 @@ export function toOutcome(
   const names = namesOf(object);
   const accepted = refusal ? toAccepted(object, refusal) : names.accepted;
   const { verdict: before } = names;
-  const isKept = before?.conditions.length === 1 && before.conditions[0] === accepted && before.fields === fields;
+  const isKept = before?.conditions[0] === accepted && before.fields === fields;
   return { key: names.verdictKey, verdict: isKept ? before : keepVerdict(object, names, [accepted], fields) };
 }
 

@@ -1,4 +1,5 @@
 /** Verdict and observation → the whole status of an object, as conditions.md says. */
+import { KINDS } from '../api/kinds.ts';
 import type { BaseStatus, Condition } from '../api/meta.ts';
 import type { Verdict, VerdictCondition, VerdictKind } from './verdict.ts';
 
@@ -12,24 +13,13 @@ export interface Observation {
   readonly issuer?: string;
 }
 
-/** False reasons that only an edit helps with (marked S). */
-const STALLED: ReadonlySet<string> = new Set([
-  'ReservedName',
-  'ZoneMismatch',
-  'KeysInvalid',
-  'RevisionNotFound',
-  'Conflicted',
-  'Expired',
-  'IdentifierNotPermitted',
-  'ScopeNotDeclared',
-  'OperationsAmbiguous',
-  'IssuerNotTrusted',
-  'CompileFailed',
-  'PackageInvalid',
-  'TestsFailed',
-  'TooLarge',
-  'PackageConflict',
-]);
+/** Per kind, the reasons of False that only an edit helps with. */
+const STALLED: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  KINDS.map(({ kind, conditions }) => {
+    const reasons = Object.values(conditions).flatMap((condition) => Object.entries(condition.reasons));
+    return [kind, new Set(reasons.filter(([, { stalled }]) => stalled === true).map(([reason]) => reason))];
+  }),
+);
 
 const PROGRAMMED: ReadonlySet<VerdictKind> = new Set<VerdictKind>(['Zone', 'Application', 'Resource', 'Grant']);
 const ENFORCED: ReadonlySet<VerdictKind> = new Set<VerdictKind>(['Zone', 'Resource']);
@@ -59,7 +49,7 @@ function toConditions(verdict: Verdict, observation: Observation): readonly Verd
   const programmed = PROGRAMMED.has(verdict.kind) ? toProgrammed(verdict, observation) : undefined;
   const enforced = ENFORCED.has(verdict.kind) && programmed ? toEnforced(programmed, observation) : undefined;
   const ready = toReady(verdict.conditions, programmed);
-  const progress = toProgress(ready);
+  const progress = toProgress(verdict.kind, ready);
   return [ready, ...verdict.conditions, programmed, enforced, progress].filter((condition) => condition !== undefined);
 }
 
@@ -100,9 +90,9 @@ function toReady(conditions: readonly VerdictCondition[], programmed: VerdictCon
 }
 
 /** kstatus: Stalled or Reconciling while it is not ready, neither when settled. */
-function toProgress(ready: VerdictCondition): VerdictCondition | undefined {
+function toProgress(kind: VerdictKind, ready: VerdictCondition): VerdictCondition | undefined {
   if (ready.status === 'True') return undefined;
-  const isStalled = ready.status === 'False' && STALLED.has(ready.reason);
+  const isStalled = ready.status === 'False' && STALLED.get(kind)?.has(ready.reason) === true;
   return { ...ready, type: isStalled ? 'Stalled' : 'Reconciling', status: 'True' };
 }
 

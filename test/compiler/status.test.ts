@@ -118,31 +118,36 @@ describe('Ready', () => {
 });
 
 describe('kstatus', () => {
-  const stalled = [
-    'ReservedName',
-    'ZoneMismatch',
-    'Conflicted',
-    'KeysInvalid',
-    'Expired',
-    'IdentifierNotPermitted',
-    'ScopeNotDeclared',
-    'OperationsAmbiguous',
-    'IssuerNotTrusted',
-    'CompileFailed',
-    'PackageInvalid',
-    'TestsFailed',
-    'TooLarge',
-    'PackageConflict',
+  const stalled: readonly (readonly [VerdictKind, string])[] = [
+    ['Zone', 'ReservedName'],
+    ['Application', 'Conflicted'],
+    ['Application', 'KeysInvalid'],
+    ['Application', 'Expired'],
+    ['Resource', 'IdentifierNotPermitted'],
+    ['Resource', 'Conflicted'],
+    ['Resource', 'ScopeNotDeclared'],
+    ['Resource', 'OperationsAmbiguous'],
+    ['Grant', 'ZoneMismatch'],
+    ['Grant', 'ScopeNotDeclared'],
+    ['Grant', 'IssuerNotTrusted'],
+    ['Grant', 'Expired'],
+    ['Policy', 'CompileFailed'],
+    ['Policy', 'PackageInvalid'],
+    ['Policy', 'TestsFailed'],
+    ['Policy', 'TooLarge'],
+    ['PolicySet', 'PackageConflict'],
+    ['PolicySet', 'CompileFailed'],
+    ['PolicySet', 'TooLarge'],
   ];
   const waiting = ['ReferenceNotPermitted', 'ReferenceNotFound', 'ReferenceNotAccepted', 'NotYetValid'];
 
-  it.each(stalled)('%s is Stalled: only an edit helps', (reason) => {
-    const status = summary(statusOf(verdict('Grant', [no('Accepted', reason)])));
+  it.each(stalled)('a %s that is %s is Stalled: only an edit helps', (kind, reason) => {
+    const status = summary(statusOf(verdict(kind, [no('Accepted', reason)])));
     expect(status['Stalled']).toBe(`True ${reason}`);
     expect(status).not.toHaveProperty('Reconciling');
   });
 
-  it.each(waiting)('%s is Reconciling', (reason) => {
+  it.each(waiting)('a Grant that is %s is Reconciling', (reason) => {
     const status = summary(statusOf(verdict('Grant', [no('Accepted', reason)])));
     expect(status['Reconciling']).toBe(`True ${reason}`);
     expect(status).not.toHaveProperty('Stalled');
