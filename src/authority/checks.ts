@@ -23,7 +23,7 @@ export interface CheckedExchange {
 }
 
 /** What each check looks at. */
-export interface CheckFacts {
+interface CheckFacts {
   readonly zone: ZoneSnapshot;
   readonly request: ExchangeRequest;
   /** Unix milliseconds. */

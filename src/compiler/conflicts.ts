@@ -37,7 +37,7 @@ function contested<T extends AnyKindObject>(claims: readonly Claim<T>[]): Claim<
 }
 
 /** Older first; then by `<namespace>/<name>`. A missing creationTimestamp (folder) counts as equal to any other missing one. */
-export function compareAge(a: AnyKindObject, b: AnyKindObject): number {
+function compareAge(a: AnyKindObject, b: AnyKindObject): number {
   const byTime = toTime(a) - toTime(b);
   if (byTime !== 0) return byTime;
   if (a.metadata.namespace !== b.metadata.namespace) return a.metadata.namespace < b.metadata.namespace ? -1 : 1;

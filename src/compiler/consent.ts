@@ -50,7 +50,7 @@ function isAllowed(zone: Zone, namespace: string, labels: Labels | undefined): b
 }
 
 /** A label selector as in Kubernetes: every requirement must hold; here none at all selects nothing. */
-export function matchesSelector(selector: Selector, labels: Labels): boolean {
+function matchesSelector(selector: Selector, labels: Labels): boolean {
   const wanted = Object.entries(selector.matchLabels ?? {});
   const expressions = selector.matchExpressions ?? [];
   if (wanted.length + expressions.length === 0) return false;

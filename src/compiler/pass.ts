@@ -19,7 +19,7 @@ export interface Pass {
   readonly parts: ReadonlyMap<Zone, ZoneParts>;
 }
 
-export interface ZoneParts {
+interface ZoneParts {
   readonly applications: Map<string, ApplicationEntry>;
   readonly resources: Map<string, ResourceEntry>;
   readonly grants: Map<string, GrantEntry[]>;

@@ -8,7 +8,7 @@ import { isPresent, path } from './outcome.ts';
 import { perObject } from './perObject.ts';
 
 /** The text it freezes, sorted by name as digests are. */
-export const revisionModules = perObject(({ spec }: PolicySetRevision) =>
+const revisionModules = perObject(({ spec }: PolicySetRevision) =>
   spec.policies.map(toModule).sort((a, b) => (a.name < b.name ? -1 : 1)),
 );
 

@@ -9,7 +9,7 @@ import { groupRevisions, isOwnedBy, revisionProblem, selectRevision } from './po
 import type { World } from './world.ts';
 
 /** Label with the name of the set, for look-ups with kubectl. */
-export const POLICY_SET_LABEL = 'caracal.run/policy-set';
+const POLICY_SET_LABEL = 'caracal.run/policy-set';
 
 export type RevisionDraft = Omit<PolicySetRevision, 'metadata' | 'status'> & {
   readonly metadata: Pick<ObjectMeta, 'name' | 'namespace'> & Required<Pick<ObjectMeta, 'labels' | 'ownerReferences'>>;
