@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { homedir } from 'node:os';
 import { dirname } from 'node:path';
 import { runProgram } from './cli/program.ts';
+import { starters } from './start/starters.ts';
 
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -18,15 +19,21 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-process.exitCode = await runProgram(process.argv.slice(2), {
-  env: process.env,
-  clock: { now: () => Date.now(), monotonic: () => performance.now() },
-  randomBytes: (size) => randomBytes(size),
-  cwd: process.cwd(),
-  home: homedir(),
-  pid: process.pid,
-  root: dirname(import.meta.dirname),
-  out: (text) => void process.stdout.write(text),
-  err: (text) => void process.stderr.write(text),
-  stop: stopping.signal,
-});
+process.exitCode = await runProgram(
+  process.argv.slice(2),
+  {
+    env: process.env,
+    clock: { now: () => Date.now(), monotonic: () => performance.now() },
+    randomBytes: (size) => randomBytes(size),
+    cwd: process.cwd(),
+    home: homedir(),
+    pid: process.pid,
+    root: dirname(import.meta.dirname),
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    stop: stopping.signal,
+  },
+  starters,
+);
+// Whatever still holds the process has had its time: nothing waits for it any more.
+setTimeout(() => process.exit(), 500).unref();

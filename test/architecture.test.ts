@@ -20,7 +20,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   sts: ['api', 'authority', 'compiler', 'policy', 'tokens', 'store', 'audit', 'http', 'kube'],
   gateway: ['authority', 'tokens', 'http'],
   cli: ['api', 'authority', 'compiler', 'policy', 'tokens', 'store', 'audit', 'http', 'kube', 'up'],
-  up: [
+  up: ['api', 'authority', 'compiler', 'policy', 'tokens', 'store', 'audit', 'http', 'kube'],
+  start: [
     'api',
     'authority',
     'compiler',
@@ -33,6 +34,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'controller',
     'sts',
     'gateway',
+    'cli',
+    'up',
   ],
 };
 

@@ -6,6 +6,7 @@ import { objectKey } from '../compiler/verdict.ts';
 import type { Verdict, VerdictCondition } from '../compiler/verdict.ts';
 import { createPolicyChecker } from '../policy/checker.ts';
 import { createOPA } from '../policy/opa.ts';
+import type { OPA } from '../policy/opa.ts';
 import { readOfflineWorld } from '../up/offline.ts';
 import type { OfflineEntry, OfflineWorld } from '../up/offline.ts';
 import { findOPA, opaCache } from './opaBinary.ts';
@@ -20,7 +21,7 @@ export interface CheckOptions {
   readonly opa?: string;
 }
 
-export interface CheckedObject extends Omit<OfflineEntry, 'object' | 'lineOf'> {
+export interface CheckedObject extends Omit<OfflineEntry, 'object' | 'lineOf' | 'lineInText'> {
   /** As a cluster would show them; empty where the object is refused. */
   readonly conditions: readonly VerdictCondition[];
 }
@@ -43,9 +44,17 @@ export async function readOffline(
   now: number,
   runtime: Runtime,
 ): Promise<OfflineWorld> {
-  const opa = createOPA({ path: await findOPA(options.opa, runtime), cacheDir: opaCache(runtime) });
-  const ports = { clock: { now: () => now }, randomBytes: runtime.randomBytes, checker: createPolicyChecker(opa) };
-  return readOfflineWorld(paths, options.namespace, ports);
+  const checker = createPolicyChecker(await openOPA(options, runtime), runtime.clock);
+  try {
+    const ports = { clock: { now: () => now }, randomBytes: runtime.randomBytes, checker };
+    return await readOfflineWorld(paths, options.namespace, ports);
+  } finally {
+    await checker.close();
+  }
+}
+
+export async function openOPA({ opa }: Pick<CheckOptions, 'opa'>, runtime: Runtime): Promise<OPA> {
+  return createOPA({ path: await findOPA(opa, runtime), cacheDir: opaCache(runtime) });
 }
 
 /** Every STS serves it, no gateway is connected. */

@@ -1,6 +1,6 @@
 /** `caracal explain`: which structural check or policy rule decides an exchange, from manifests or from a recorded decision. */
 import { explainChecks } from '../authority/checks.ts';
-import { parseNow, readOffline } from './check.ts';
+import { openOPA, parseNow, readOffline } from './check.ts';
 import { toQuestion } from './explainQuestion.ts';
 import { explainPolicies } from './explainPolicies.ts';
 import { toExplanationText } from './explainText.ts';
@@ -54,6 +54,7 @@ async function explainOffline(
   const offline = await readOffline(paths, options, now, runtime);
   const { zone, request, grants } = toQuestion(offline, options, now);
   const checks = explainChecks(zone, request, now);
-  const policy = await explainPolicies(zone, request, now, offline, options, runtime);
+  const opa = await openOPA(options, runtime);
+  const policy = await explainPolicies({ zone, request, now, entries: offline.entries, opa }, runtime);
   return { zone: zone.id, request, now, checks, grants, ...policy };
 }

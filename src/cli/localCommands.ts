@@ -29,10 +29,10 @@ function addUp(program: Command, session: Session): void {
     .option(...NAMESPACE)
     .option(...OPA)
     .option('--allow-jwks-range <cidr...>', 'address ranges, private ones too, that key sets may be fetched from')
-    .addOption(logLevel());
+    .addOption(logLevel('warn'));
   withExample(command, 'caracal up --manifests examples/quickstart').action(async (options: UpOptions) => {
     const { runUp } = await import('./up.ts');
-    session.exit = await runUp(options, session.runtime);
+    session.exit = await runUp(options, session.starters, session.runtime);
   });
 }
 
@@ -88,8 +88,8 @@ function addSecret(program: Command, session: Session): void {
   });
 }
 
-export function logLevel(): Option {
+export function logLevel(level = 'info'): Option {
   return new Option('--log-level <level>', 'how much to log, on standard error')
     .choices(['debug', 'info', 'warn', 'error', 'silent'])
-    .default('info');
+    .default(level);
 }

@@ -5,16 +5,20 @@ import { addLocalCommands } from './localCommands.ts';
 import { addRoleCommands } from './roleCommands.ts';
 import { CommandError } from './runtime.ts';
 import type { ExitCode, Runtime } from './runtime.ts';
+import type { Starters } from './starters.ts';
 
-/** What an action may reach: the process, and where its exit code goes. */
+/** What an action may reach: the process, the roles, and where its exit code goes. */
 export interface Session {
   readonly runtime: Runtime;
+  readonly starters: Starters;
+  /** The command line as it was given. */
+  readonly args: readonly string[];
   exit: ExitCode;
 }
 
 /** Runs one command line (without `node` and the script) and returns its exit code. */
-export async function runProgram(args: readonly string[], runtime: Runtime): Promise<ExitCode> {
-  const session: Session = { runtime, exit: 0 };
+export async function runProgram(args: readonly string[], runtime: Runtime, starters: Starters): Promise<ExitCode> {
+  const session: Session = { runtime, starters, args, exit: 0 };
   try {
     await createProgram(session).parseAsync([...args], { from: 'user' });
     return session.exit;

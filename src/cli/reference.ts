@@ -3,6 +3,7 @@ import type { Command, Option } from 'commander';
 import { createProgram, examplesOf } from './program.ts';
 import type { Session } from './program.ts';
 import type { Runtime } from './runtime.ts';
+import type { Starters } from './starters.ts';
 
 /** Markdown of every command with its arguments, flags, defaults and examples. */
 export function cliReference(): string {
@@ -10,6 +11,10 @@ export function cliReference(): string {
     get runtime(): Runtime {
       throw new Error('the reference runs no command');
     },
+    get starters(): Starters {
+      throw new Error('the reference starts no role');
+    },
+    args: [],
     exit: 0,
   };
   const program = createProgram(session);

@@ -1,4 +1,4 @@
-/** Commands that start a role on a cluster: controller and sts. */
+/** Commands that start a role: controller and sts on a cluster, gateway wherever its resource is. */
 import type { Command } from 'commander';
 import type { ControllerOptions } from './controllerRole.ts';
 import { logLevel } from './localCommands.ts';
@@ -9,7 +9,43 @@ import type { STSOptions } from './stsRole.ts';
 export function addRoleCommands(program: Command, session: Session): void {
   addController(program, session);
   addSTS(program, session);
+  addGateway(program, session);
 }
+
+/** The gateway ships as a file of its own and reads its flags itself; here they are only described and checked. */
+function addGateway(program: Command, session: Session): void {
+  const command = program
+    .command('gateway')
+    .description('Enforce mandates in front of a service, or towards the upstreams of Resources.');
+  for (const [flags, description] of GATEWAY_FLAGS) command.option(flags, description);
+  withExample(
+    command,
+    'caracal gateway --token-file token --protect quickstart/orders=127.0.0.1:8080:127.0.0.1:9000',
+    'caracal gateway --token-file token --edge 127.0.0.1:8080',
+  ).action(async () => {
+    const code = await session.starters.gateway(session.args.slice(1), session.runtime);
+    session.exit = code === 0 ? 0 : code === 2 ? 2 : 1;
+  });
+}
+
+const GATEWAY_FLAGS: readonly (readonly [flags: string, description: string])[] = [
+  [
+    '--protect <resource=listen:target...>',
+    'NAMESPACE/RESOURCE=LISTEN:TARGET: where to listen for a Resource, and the service behind; repeat for more',
+  ],
+  ['--edge <address>', 'where to listen for requests to the upstreams of Resources'],
+  ['--token-file <file>', "the gateway's ServiceAccount token, with the audience ISSUER/zones/ZONE/gateways"],
+  ['--issuer <url>', "base URL of the STS (default: from the token's audience)"],
+  ['--zone <id...>', "the zone, as NAMESPACE.NAME (default: from the token's audience)"],
+  ['--sts <url>', 'where to reach the STS if not at the issuer'],
+  ['--sts-ca <file>', 'PEM certificates to trust for the STS'],
+  ['--admin <address>', 'where /health, /ready and /metrics are served'],
+  ['--tls-cert <file>', 'PEM certificate chain of the listeners; without it they speak plain HTTP'],
+  ['--tls-key <file>', 'PEM key of the certificate'],
+  ['--allow-upstream-range <cidr...>', 'with --edge: address ranges, private ones too, that upstreams may be in'],
+  ['--drain <seconds>', 'how long requests under way may take when the gateway ends'],
+  ['--log-level <level>', 'how much to log, on standard error'],
+];
 
 function addController(program: Command, session: Session): void {
   const command = program
@@ -33,7 +69,7 @@ function addController(program: Command, session: Session): void {
   withExample(command, 'caracal controller --issuer https://sts.example.com').action(
     async (options: ControllerOptions) => {
       const { runController } = await import('./controllerRole.ts');
-      session.exit = await runController(options, session.runtime);
+      session.exit = await runController(options, session.starters, session.runtime);
     },
   );
 }
@@ -57,7 +93,7 @@ function addSTS(program: Command, session: Session): void {
     'caracal sts --issuer https://sts.example.com --listen 0.0.0.0:8443 --tls-cert tls.crt --tls-key tls.key',
   ).action(async (options: STSOptions) => {
     const { runSTS } = await import('./stsRole.ts');
-    session.exit = await runSTS(options, session.runtime);
+    session.exit = await runSTS(options, session.starters, session.runtime);
   });
 }
 

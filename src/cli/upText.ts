@@ -1,11 +1,50 @@
-/** What `caracal up` says to people: what it serves, every object's state, and then one line per change. */
+/** What `caracal up` says: what it serves, every object's state, and then one line per change; for people or as JSON lines. */
 import type { Problem } from '../up/problem.ts';
 import { toProblemLine } from '../up/problem.ts';
 import type { Summary, Transition } from '../up/summaries.ts';
-import type { UpReady } from '../up/up.ts';
+import type { UpReady } from './starters.ts';
 import { toTable } from './table.ts';
 
-export function toReadyText(ready: UpReady, data: string, summaries: Iterable<Summary>): string {
+export interface UpVoice {
+  /** Whether problems go to standard error. */
+  readonly toError: boolean;
+  ready(ready: UpReady, summaries: readonly Summary[]): string;
+  transition(transition: Transition): string;
+  /** Problems that are new, and that ended. */
+  problems(before: readonly Problem[], after: readonly Problem[]): readonly string[];
+  notes(before: readonly Problem[], after: readonly Problem[]): readonly string[];
+}
+
+/** `data`: the data folder as it was named. */
+export function toTextVoice(data: string): UpVoice {
+  return {
+    toError: true,
+    ready: (ready, summaries) => toReadyText(ready, data, summaries),
+    transition: toTransitionLine,
+    problems: (before, after) => [
+      ...missing(after, before).map((problem) => `refused: ${toProblemLine(problem)}\n`),
+      ...missing(before, after).map((problem) => `mended: ${toProblemLine(problem)}\n`),
+    ],
+    notes: (before, after) => missing(after, before).map((note) => `note: ${toProblemLine(note)}\n`),
+  };
+}
+
+/** One JSON object per line, each with its `event`. */
+export function toJSONVoice(): UpVoice {
+  const line = (event: string, members: object) => `${JSON.stringify({ event, ...members })}\n`;
+  return {
+    toError: false,
+    ready: ({ issuer, gateway, zones }) => line('ready', { issuer, gateway, zones }),
+    transition: ({ summary, gone }) => line(gone ? 'gone' : 'state', summary),
+    problems: (before, after) => [
+      ...missing(after, before).map((problem) => line('refused', problem)),
+      ...missing(before, after).map((problem) => line('mended', problem)),
+    ],
+    notes: (before, after) => missing(after, before).map((note) => line('note', note)),
+  };
+}
+
+function toReadyText(ready: UpReady, data: string, summaries: readonly Summary[]): string {
   const [zone] = ready.zones;
   const served = toTable([
     ['STS', ready.issuer],
@@ -15,7 +54,7 @@ export function toReadyText(ready: UpReady, data: string, summaries: Iterable<Su
   ]);
   const objects = toTable([
     ['KIND', 'NAMESPACE', 'NAME', 'READY', 'REASON'],
-    ...[...summaries].map(({ kind, namespace, name, status, reason }) => [
+    ...summaries.map(({ kind, namespace, name, status, reason }) => [
       kind,
       namespace,
       name,
@@ -30,7 +69,7 @@ export function toReadyText(ready: UpReady, data: string, summaries: Iterable<Su
   return `${served}\n${objects}${next}\nWatching for changes; end with Ctrl-C.\n`;
 }
 
-export function toTransitionLine({ summary, before, gone }: Transition): string {
+function toTransitionLine({ summary, before, gone }: Transition): string {
   const object = `${summary.kind} ${summary.namespace}/${summary.name}`;
   if (gone) return `${object}: gone\n`;
   const was = before && before.status !== '' ? ` (was ${toWord(before)})` : '';
@@ -43,11 +82,8 @@ function toWord({ kind, status, reason }: Summary): string {
   return `${type}=${status} ${reason}`;
 }
 
-/** Problems that are new, and that ended. */
-export function toProblemLines(before: readonly Problem[], after: readonly Problem[]): readonly string[] {
-  const last = new Set(before.map(toProblemLine));
-  const now = new Set(after.map(toProblemLine));
-  const appeared = [...now].filter((line) => !last.has(line)).map((line) => `refused: ${line}\n`);
-  const mended = [...last].filter((line) => !now.has(line)).map((line) => `mended: ${line}\n`);
-  return [...appeared, ...mended];
+/** Those of `problems` that `others` lack. */
+function missing(problems: readonly Problem[], others: readonly Problem[]): readonly Problem[] {
+  const known = new Set(others.map(toProblemLine));
+  return problems.filter((problem) => !known.has(toProblemLine(problem)));
 }

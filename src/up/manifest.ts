@@ -1,5 +1,5 @@
 /** Parses the text of one manifest file into documents that know their lines; YAML as kubectl reads it, and JSON. */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, Scalar } from 'yaml';
 import type { Document, Node, ScalarTag, YAMLMap } from 'yaml';
 import type { Problem } from './problem.ts';
 
@@ -11,6 +11,8 @@ export interface ManifestDocument {
   readonly line: number;
   /** The line of a field path such as `spec.scopes[0].name`, or of its nearest parent that is written. */
   lineOf(path: string): number;
+  /** The line of the file where line `line` (1-based) of a text value is, or of the value where it is not written line by line. */
+  lineInText(path: string, line: number): number;
 }
 
 export interface ParsedManifest {
@@ -82,18 +84,28 @@ function listItems(value: unknown): readonly unknown[] | undefined {
 
 function toDocument(value: unknown, root: unknown, file: string, lines: LineCounter): ManifestDocument {
   const line = lineAt(root, lines) ?? 1;
-  const lineOf = (path: string): number => {
+  const find = (path: string): { readonly node: unknown; readonly line: number } => {
     let node = root;
     let found = line;
     for (const step of parseSteps(path)) {
       const child = childAt(node, step);
-      if (!child) break;
+      if (!child) return { node: undefined, line: found };
       found = lineAt(child.key ?? child.value, lines) ?? found;
       node = child.value;
     }
-    return found;
+    return { node, line: found };
   };
-  return { value, file, line, lineOf };
+  return {
+    value,
+    file,
+    line,
+    lineOf: (path) => find(path).line,
+    lineInText(path, textLine) {
+      const { node, line: at } = find(path);
+      const isBlock = isScalar(node) && node.type === Scalar.BLOCK_LITERAL;
+      return isBlock ? (lineAt(node, lines) ?? at) + textLine : at;
+    },
+  };
 }
 
 /** `spec.scopes[0].name` → ['spec', 'scopes', 0, 'name']; `a["b.c"]` is one step for keys that hold dots. */

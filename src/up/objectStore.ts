@@ -130,7 +130,7 @@ function applyNamespaces(
     const labels = { ...declared, 'kubernetes.io/metadata.name': name };
     const stored = namespaces.get(name);
     if (stored && stored.file === file && isDeepStrictEqual(stored.labels, labels)) continue;
-    const uid = stored?.uid ?? randomUUID(ports.randomBytes);
+    const uid = stored?.uid ?? newUUID(ports.randomBytes);
     namespaces.set(name, {
       name,
       uid,
@@ -194,7 +194,7 @@ function collectOrphans(objects: Map<string, StoredObject>, nextVersion: () => s
 
 function newIdentity(nextVersion: () => string, { clock, randomBytes }: ObjectStorePorts) {
   return {
-    uid: randomUUID(randomBytes),
+    uid: newUUID(randomBytes),
     creationTimestamp: new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z'),
     generation: 1,
     resourceVersion: nextVersion(),
@@ -202,7 +202,7 @@ function newIdentity(nextVersion: () => string, { clock, randomBytes }: ObjectSt
 }
 
 /** A UUIDv4 (RFC 9562 §5.4). */
-export function randomUUID(randomBytes: RandomBytes): string {
+export function newUUID(randomBytes: RandomBytes): string {
   return toUUIDv4(randomBytes(16));
 }
 

@@ -28,6 +28,8 @@ export interface OfflineEntry {
   readonly object?: ManifestObject;
   /** The line of a field of the object, or of its nearest parent that is written. */
   lineOf(path: string): number;
+  /** The line of the file where a line (1-based) of a text value is. */
+  lineInText(path: string, line: number): number;
 }
 
 export interface OfflineWorld {
@@ -81,6 +83,7 @@ function toFileEntries({ manifest }: ReadFile): readonly OfflineEntry[] {
     ...unknown,
     line,
     lineOf: () => line,
+    lineInText: () => line,
     refused: [{ path, message, line }],
   }));
 }
@@ -91,8 +94,8 @@ function toEntries(admitted: readonly Admitted[]): readonly OfflineEntry[] {
     (entry) => entry.key,
   );
   return admitted.flatMap((entry): readonly OfflineEntry[] => {
-    const { file, line, lineOf } = entry.document;
-    const place = { file, line, lineOf };
+    const { file, line, lineOf, lineInText } = entry.document;
+    const place = { file, line, lineOf, lineInText };
     if (entry.type === 'refused') {
       const { document, kind, namespace, name } = entry;
       const refused = entry.refused.map((refusal) => ({ ...refusal, line: document.lineOf(refusal.path) }));

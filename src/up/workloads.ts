@@ -6,7 +6,7 @@ import type { Clock, RandomBytes } from '../authority/clock.ts';
 import type { PublicJWK } from '../authority/snapshot.ts';
 import type { Workload, WorkloadDirectory } from '../sts/ports.ts';
 import { createExclusively, prepareDataFolder, readText } from './dataFolder.ts';
-import { randomUUID, toUUIDv4 } from './objectStore.ts';
+import { newUUID, toUUIDv4 } from './objectStore.ts';
 
 /** What the issuer signs with and derives UIDs from; made once per data folder. */
 export interface WorkloadIssuer {
@@ -87,7 +87,7 @@ export function issueServiceAccountToken(
     exp: now + ttlSeconds,
     iat: now,
     iss: issuer.issuer,
-    jti: randomUUID(randomBytes),
+    jti: newUUID(randomBytes),
     'kubernetes.io': {
       namespace,
       node: { name: 'caracal-up', uid: deriveUID(issuer, 'node', 'caracal-up') },

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { runProgram } from '../../src/cli/program.ts';
 import type { ExitCode, Runtime } from '../../src/cli/runtime.ts';
+import { starters } from '../../src/start/starters.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
 
@@ -16,7 +17,7 @@ export interface RunResult {
 export async function run(args: readonly string[], given: Partial<Runtime> = {}): Promise<RunResult> {
   let out = '';
   let err = '';
-  const exit = await runProgram(args, {
+  const runtime: Runtime = {
     env: process.env,
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     randomBytes,
@@ -28,6 +29,7 @@ export async function run(args: readonly string[], given: Partial<Runtime> = {})
     err: (text) => void (err += text),
     stop: new AbortController().signal,
     ...given,
-  });
+  };
+  const exit = await runProgram(args, runtime, starters);
   return { exit, out, err };
 }

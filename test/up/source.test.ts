@@ -234,7 +234,7 @@ describe('writes of the controller', () => {
     folder = await createFolder({ 'set.yaml': set });
     const source = await folder.open();
     const owner = source.world().policySets[0]!.metadata;
-    const revision = {
+    const revision: Parameters<typeof source.publisher.createRevision>[0] = {
       apiVersion: 'caracal.run/v1alpha1',
       kind: 'PolicySetRevision',
       metadata: {
@@ -243,7 +243,7 @@ describe('writes of the controller', () => {
         ownerReferences: [{ apiVersion: 'caracal.run/v1alpha1', kind: 'PolicySet', name: 's', uid: owner.uid }],
       },
       spec: { set: 's', number: 1, digest: 'sha256:0', policies: [{ name: 'p', rego: 'package caracal.policy.p' }] },
-    } as const;
+    };
     await source.publisher.createRevision(revision);
     await expect(source.publisher.createRevision(revision)).rejects.toThrow('revisions never change');
     expect(JSON.parse(await readFile(join(folder.data, 'state.json'), 'utf8'))).toMatchObject({ version: 1 });

@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => rm(data, { recursive: true, force: true }));
 
 const decode = (part: string | undefined) =>
-  JSON.parse(Buffer.from(part ?? '', 'base64url').toString('utf8')) as Record<string, never>;
+  JSON.parse(Buffer.from(part ?? '', 'base64url').toString('utf8')) as Readonly<Record<string, unknown>>;
 
 describe('a ServiceAccount token of the data folder', () => {
   it('has the form of a projected, pod-bound token of a cluster', async () => {

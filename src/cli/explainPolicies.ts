@@ -1,0 +1,102 @@
+/** What policy adds to an explanation: the decision itself, and which rules, by file and line, led to it. */
+import { checkExchange } from '../authority/checks.ts';
+import type { CheckedExchange } from '../authority/checks.ts';
+import { decideExchange } from '../authority/decide.ts';
+import type { ExchangeRequest } from '../authority/decision.ts';
+import type { PolicyInput } from '../authority/policyInput.ts';
+import type { PolicyModule, ZoneSnapshot } from '../authority/snapshot.ts';
+import { explainPolicy } from '../policy/explain.ts';
+import type { PolicyExplanation as ExplainedModule } from '../policy/explain.ts';
+import type { OPA } from '../policy/opa.ts';
+import { createPolicyEngine } from '../policy/workers.ts';
+import type { OfflineEntry } from '../up/offline.ts';
+import type { Explanation, ExplainedRule, PolicyExplanation } from './explainText.ts';
+import type { Runtime } from './runtime.ts';
+
+export interface PolicyQuestion {
+  readonly zone: ZoneSnapshot;
+  readonly request: ExchangeRequest;
+  /** Unix milliseconds. */
+  readonly now: number;
+  readonly entries: readonly OfflineEntry[];
+  readonly opa: OPA;
+}
+
+/** A person waits here, and the machine may be busy: far more than an exchange has. */
+const DEADLINE_MS = 5000;
+
+export async function explainPolicies(
+  question: PolicyQuestion,
+  { clock }: Pick<Runtime, 'clock'>,
+): Promise<Pick<Explanation, 'policies' | 'decision'>> {
+  const { zone, request, now, opa } = question;
+  const checked = checkExchange(zone, request, now);
+  if (checked.type === 'denial' || !zone.policy) return { policies: [], decision: toDecision(checked) };
+  const { digest, modules } = zone.policy;
+  const engine = createPolicyEngine({ opa, clock, deadlineMs: DEADLINE_MS });
+  try {
+    await engine.prepare(zone.uid, digest, modules);
+    const outcomes = await engine.evaluate(zone.uid, digest, checked.inputs);
+    const decision = decideExchange(checked, outcomes, zone, now);
+    return { policies: await explainModules(checked.inputs, modules, question), decision };
+  } finally {
+    await engine.close();
+  }
+}
+
+function toDecision(checked: ReturnType<typeof checkExchange>): Explanation['decision'] {
+  if (checked.type === 'denial') return checked;
+  throw new Error('checks passed in a zone without policy');
+}
+
+async function explainModules(
+  inputs: CheckedExchange['inputs'],
+  modules: readonly PolicyModule[],
+  { zone, entries, opa }: PolicyQuestion,
+): Promise<readonly PolicyExplanation[]> {
+  const explained = await Promise.all(inputs.map((input) => explainInput(input, modules, opa)));
+  return explained.flat().map(({ scope, module }) => toExplanation(scope, module, zone.namespace, entries));
+}
+
+async function explainInput(input: PolicyInput, modules: readonly PolicyModule[], opa: OPA) {
+  const explained = await explainPolicy(opa, modules, input);
+  return explained.map((module) => ({ scope: input.scope, module }));
+}
+
+function toExplanation(
+  scope: string,
+  module: ExplainedModule,
+  namespace: string,
+  entries: readonly OfflineEntry[],
+): PolicyExplanation {
+  const entry = entries.find(
+    (one) => one.kind === 'Policy' && one.namespace === namespace && one.name === module.policy,
+  );
+  const place = (line: number) => ({
+    file: entry?.file ?? '',
+    line: line === 0 ? (entry?.lineOf('spec.rego') ?? 0) : (entry?.lineInText('spec.rego', line) ?? 0),
+  });
+  return {
+    policy: module.policy,
+    scope,
+    outcome: module.outcome,
+    rules: toRules(module).map(({ line, text }) => ({ ...place(line), text })),
+  };
+}
+
+/** Denials by their words, other rules by what they are; `line` is of the policy's text, 0 where it is not known. */
+function toRules(module: ExplainedModule): readonly Omit<ExplainedRule, 'file'>[] {
+  const denials = module.denials.map(({ reason, line }) => ({ line, text: `deny ${JSON.stringify(reason)}` }));
+  const others = module.rules
+    .filter(({ name, fired }) => fired && (name === 'allow' || name === 'max_ttl_seconds'))
+    .map(({ name, line }) => ({ line, text: name === 'allow' ? toAllow(module) : toLimit(module) }));
+  return [...denials, ...others];
+}
+
+function toAllow({ allow }: ExplainedModule): string {
+  return `allow is ${allow}`;
+}
+
+function toLimit({ maxTTLSeconds }: ExplainedModule): string {
+  return `max_ttl_seconds is ${maxTTLSeconds ?? 'no number'}`;
+}

@@ -1,0 +1,97 @@
+/** Explains a decision as it was recorded: who asked for what, what each policy said then, and what decided. */
+import { join, resolve } from 'node:path';
+import type { DecisionRecord } from '../authority/decision.ts';
+import type { PolicyOutcome } from '../authority/policyInput.ts';
+import { openSQLiteReader } from '../store/reader.ts';
+import { CommandError } from './runtime.ts';
+import type { ExitCode, Runtime } from './runtime.ts';
+import { STORE_FILE } from './storeFile.ts';
+
+export interface RecordedOptions {
+  readonly data: string;
+  readonly output: 'text' | 'json';
+}
+
+export async function explainRecorded(id: string, options: RecordedOptions, runtime: Runtime): Promise<ExitCode> {
+  const record = await readDecision(id, options.data, runtime);
+  runtime.out(options.output === 'json' ? `${JSON.stringify(record, undefined, 2)}\n` : toRecordText(record));
+  return record.outcome === 'permit' ? 0 : 1;
+}
+
+async function readDecision(id: string, data: string, { cwd }: Runtime): Promise<DecisionRecord> {
+  const path = join(resolve(cwd, data), STORE_FILE);
+  const reader = openReader(path, data);
+  try {
+    const record = await reader.findDecision(id);
+    if (record) return record;
+    throw new CommandError(`${data} has no decision ${id}: is it the folder of the \`caracal up\` that decided?`);
+  } finally {
+    reader.close();
+  }
+}
+
+function openReader(path: string, data: string) {
+  try {
+    return openSQLiteReader({ path });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CommandError(`--data ${data} has no decisions to read: ${why}`, 1, { cause: error });
+  }
+}
+
+function toRecordText(record: DecisionRecord): string {
+  const sections = [
+    `${toHeadline(record)}\n`,
+    toFacts(record),
+    toSection('policies', toPolicyLines(record)),
+    `${toDecisionLine(record)}\n`,
+  ];
+  return sections.filter((section) => section !== '').join('\n');
+}
+
+function toHeadline({ id, at, zoneID, request }: DecisionRecord): string {
+  const when = `decision ${id}, zone ${zoneID}, ${new Date(at).toISOString()}`;
+  if (!request) return `${when}\nrefused before anyone was known to ask`;
+  const { principal, subject, resource, scopes } = request;
+  const who = subject.type === 'user' ? `for user ${subject.issuer}:${subject.sub}` : 'for itself';
+  const what = resource === undefined ? 'logged in' : `asked for ${scopes.join(' ')} on ${resource}`;
+  return `${when}\n${principal.applicationID} ${what}, ${who}, with ${principal.credential}`;
+}
+
+function toFacts({ requestID, policyDigest, grants, denial }: DecisionRecord): string {
+  const nearest = denial?.nearestGrant;
+  return toSection('facts', [
+    `request ${requestID}`,
+    ...(policyDigest === undefined ? [] : [`policy ${policyDigest}`]),
+    ...(grants === undefined || grants.length === 0 ? [] : [`grants ${grants.join(', ')}`]),
+    ...(nearest ? [`nearest grant ${nearest.grant}, which lacks ${nearest.missing.join(', ')}`] : []),
+  ]);
+}
+
+function toPolicyLines({ inputs = [], outcomes = [] }: DecisionRecord): readonly string[] {
+  return outcomes.flatMap((outcome, index) => toOutcomeLines(inputs[index]?.scope ?? '', outcome));
+}
+
+function toOutcomeLines(scope: string, outcome: PolicyOutcome): readonly string[] {
+  const what = scope === '' ? 'the login' : scope;
+  const { failure, denials, allowedBy, asked, maxTTLSeconds } = outcome;
+  return [
+    `${outcome.permit ? '✓' : '✗'} ${what} (asked: ${asked.join(', ') || 'none'})`,
+    ...(failure === undefined ? [] : [`    could not be evaluated: ${failure}`]),
+    ...allowedBy.map((policy) => `    ${policy} allows`),
+    ...denials.map(({ policy, reason }) => `    ${policy} denies: ${reason}`),
+    ...(maxTTLSeconds === undefined ? [] : [`    at most ${maxTTLSeconds} s`]),
+  ];
+}
+
+function toSection(title: string, lines: readonly string[]): string {
+  return lines.length === 0 ? '' : `${title}\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}
+
+function toDecisionLine({ outcome, denial, error, at, expiresAt, jti }: DecisionRecord): string {
+  if (outcome === 'permit' && expiresAt !== undefined) {
+    return `permitted for ${expiresAt - Math.floor(at / 1000)} s, mandate ${jti}`;
+  }
+  if (denial) return `denied, ${denial.reason}: ${denial.message}`;
+  return `refused: ${error ?? outcome}`;
+}
