@@ -92,7 +92,10 @@ export function createOutbox(ports: OutboxPorts): Outbox {
       const done = run(key, entry, write).finally(() => running.delete(done));
       running.add(done);
     },
-    isFailing: (key) => entries.get(key)?.state === 'failed' || hasFailed(entries.get(key)),
+    isFailing(key) {
+      const entry = entries.get(key);
+      return entry !== undefined && entry.state !== 'done' && entry.failures > 0;
+    },
     nextRetry() {
       const times = [...entries.values()].flatMap((entry) => (entry.state === 'failed' ? [entry.until] : []));
       return times.length === 0 ? undefined : Math.min(...times);
@@ -106,13 +109,9 @@ export function createOutbox(ports: OutboxPorts): Outbox {
   };
 }
 
-function hasFailed(entry: Entry | undefined): boolean {
-  return entry?.state === 'running' && entry.failures > 0;
-}
-
-/** 409 and 404 of the API server, and the folder's WriteConflict: the next look at the world decides anew. */
+/** 409 and 404 of the API server, the folder's WriteConflict, a lost Lease: the next look at the world decides anew. */
 function isMovedOn(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { status } = error as Error & { readonly status?: unknown };
-  return status === 409 || status === 404 || error.name === 'WriteConflict';
+  return status === 409 || status === 404 || ['WriteConflict', 'NotLeader'].includes(error.name);
 }

@@ -3,14 +3,15 @@ import type { BaseStatus, Condition } from '../api/meta.ts';
 
 type Status = Readonly<Record<string, unknown>>;
 
-/** Equal whatever the order of members or of conditions. */
+/** Equal whatever the order of members or of conditions; times follow from the rest, so they do not count. */
 export function isSameStatus(wanted: Status, present: BaseStatus | undefined): boolean {
   return canonical(wanted) === canonical(present ?? {});
 }
 
-/** JSON with sorted members, conditions by type. */
+/** What a status means, as text: members sorted, conditions by type, without the times at which they changed. */
 export function canonical(value: unknown): string {
   return JSON.stringify(value, (key, member: unknown) => {
+    if (key === 'lastTransitionTime') return undefined;
     if (Array.isArray(member)) return key === 'conditions' ? [...(member as Condition[])].sort(byType) : member;
     if (typeof member !== 'object' || member === null) return member;
     return Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)));

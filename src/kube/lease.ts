@@ -1,5 +1,5 @@
 /** Leader election by a Lease, with a validity measured on the monotonic clock from before each renewal was sent. */
-import type { Clock, RandomBytes } from '../authority/clock.ts';
+import type { Clock } from './clock.ts';
 import { hasStatus, type KubeClient } from './client.ts';
 import { leasesPath } from './paths.ts';
 import { pause } from './pause.ts';
@@ -140,7 +140,7 @@ export function createLease(settings: LeaseSettings, ports: LeasePorts): Leaders
 }
 
 /** A holder name that no other process has: two processes of one host differ by the 16 random bytes. */
-export function leaseIdentity(host: string, randomBytes: RandomBytes): string {
+export function leaseIdentity(host: string, randomBytes: (size: number) => Uint8Array): string {
   return `${host}_${Buffer.from(randomBytes(16)).toString('hex')}`;
 }
 

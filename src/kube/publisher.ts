@@ -1,7 +1,7 @@
 /** Writes the controller's results to the Kubernetes API: every write is fenced by the Lease and by a resourceVersion. */
 import { createHash } from 'node:crypto';
 import { API_VERSION } from '../api/meta.ts';
-import type { Clock } from '../authority/clock.ts';
+import type { Clock } from './clock.ts';
 import type { ObjectReference, Publisher } from '../controller/ports.ts';
 import { applyRequest, hasStatus, type KubeClient, type KubeRequest } from './client.ts';
 import { keySecretName, keySecretObject, type KeySecret } from './keySecret.ts';

@@ -1,5 +1,5 @@
 /** Keeps a local copy of one kind by list and watch, and never stops trying: see architecture, "Reconcile path". */
-import type { Clock } from '../authority/clock.ts';
+import type { Clock } from './clock.ts';
 import { KubeError, hasStatus, type KubeClient, type WatchStream } from './client.ts';
 import { splitLines } from './lines.ts';
 import { createObjectStore, type ObjectStore } from './objectStore.ts';

@@ -7,7 +7,6 @@ import type { PolicySet } from '../api/policySet.ts';
 import type { PolicySetRevision } from '../api/policySetRevision.ts';
 import type { Resource } from '../api/resource.ts';
 import type { Zone } from '../api/zone.ts';
-import type { VerificationKey } from '../authority/snapshot.ts';
 import type { KeySetState, WatchedKind, World, WorldSource } from '../compiler/world.ts';
 import type { SigningKeySource } from '../sts/ports.ts';
 import type { PrivateZoneKey } from '../tokens/keys.ts';
@@ -145,6 +144,8 @@ function present<T extends { readonly metadata: { readonly deletionTimestamp?: s
     ? items.filter((item) => item.metadata.deletionTimestamp === undefined)
     : items;
 }
+
+type VerificationKey = (KeySetState & { ok: true })['keys'][number];
 
 const keySetStates = new WeakMap<KeySecret, KeySetState>();
 

@@ -1,5 +1,4 @@
 /** The cluster's ServiceAccount issuer with its keys, and which pods and ServiceAccounts are alive, by metadata watches. */
-import type { PublicJWK } from '../authority/snapshot.ts';
 import type { Workload, WorkloadDirectory } from '../sts/ports.ts';
 import { pause } from './pause.ts';
 import { createReflector, type Reflector, type ReflectorPorts } from './reflector.ts';
@@ -9,6 +8,8 @@ import type { KubeRecord } from './watchEvent.ts';
 const DELETION_LEEWAY_MS = 60_000;
 const KEYS_EVERY_MS = 5 * 60_000;
 const KEYS_RETRY_MS = 2_000;
+
+type PublicJWK = ReturnType<WorkloadDirectory['keys']>[number];
 
 export interface KubeWorkloadSettings {
   /** For tests of dropped and silent watches. */
