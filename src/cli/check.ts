@@ -10,7 +10,7 @@ import type { OPA } from '../policy/opa.ts';
 import { readOfflineWorld } from '../up/offline.ts';
 import type { OfflineEntry, OfflineWorld } from '../up/offline.ts';
 import { findOPA, opaCache } from './opaBinary.ts';
-import { toCheckText } from './checkText.ts';
+import { CONFLICT_WARNING, isConflicted, toCheckText } from './checkText.ts';
 import { CommandError } from './runtime.ts';
 import type { ExitCode, Runtime } from './runtime.ts';
 
@@ -33,6 +33,7 @@ export async function runCheck(paths: readonly string[], options: CheckOptions, 
   const failed = objects.some(isError);
   if (options.output === 'json') runtime.out(`${JSON.stringify({ objects: objects.map(toJSON) }, undefined, 2)}\n`);
   else runtime.out(toCheckText(objects));
+  if (objects.some(isConflicted)) runtime.err(CONFLICT_WARNING);
   for (const { file, line, message } of offline.notes) runtime.err(`note: ${file}:${line}: ${message}\n`);
   return failed ? 1 : 0;
 }

@@ -10,14 +10,13 @@ export function toCheckText(objects: readonly CheckedObject[]): string {
     ...known.map((object) => [object.kind, object.namespace, object.name, ...toReady(object)]),
   ]);
   const problems = objects.flatMap(toProblems);
-  const conflict = objects.some(isConflicted) ? CONFLICT_WARNING : '';
   const found = problems.length === 0 ? '' : `\n${problems.map((line) => `${line}\n`).join('')}`;
-  return `${table}${found}${conflict}`;
+  return `${table}${found}`;
 }
 
-const CONFLICT_WARNING = `
-warning: of objects in conflict a cluster accepts the oldest; a folder knows no age, so the first by namespace and name is accepted here
-`;
+/** kinds.md: of objects in conflict a cluster accepts the oldest. */
+export const CONFLICT_WARNING =
+  'warning: of objects in conflict a cluster accepts the oldest; files know no age, so the first by namespace and name is accepted here\n';
 
 function toReady({ refused, conditions }: CheckedObject): readonly [string, string] {
   if (refused.length > 0) return ['-', 'Refused'];
@@ -41,6 +40,6 @@ function toProblems({ kind, namespace, name, file, line, refused, conditions }: 
 /** Conditions that only repeat others. */
 const SUMMARIES = new Set(['Ready', 'Enforced', 'Reconciling', 'Stalled']);
 
-function isConflicted({ conditions }: CheckedObject): boolean {
+export function isConflicted({ conditions }: CheckedObject): boolean {
   return conditions.some(({ type, reason }) => type === 'Accepted' && reason === 'Conflicted');
 }

@@ -2,8 +2,8 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { ExplainOptions } from './explain.ts';
-import { collect, required, withExample } from './program.ts';
-import type { Session } from './program.ts';
+import { collect, required, withExample } from './command.ts';
+import type { Session } from './command.ts';
 import type { TokenOptions } from './token.ts';
 
 export function addClientCommands(program: Command, session: Session): void {

@@ -68,8 +68,14 @@ function toGrantLine({ grant, file, line, scopes, lacks }: ConsideredGrant): str
 
 function toPolicyLines({ policy, scope, outcome, rules }: PolicyExplanation): readonly string[] {
   const mark = outcome === 'allows' ? '✓' : outcome === 'denies' || outcome === 'failed' ? '✗' : '-';
-  const head = `${mark} ${policy} ${outcome}${scope === '' ? '' : ` ${scope}`}`;
+  const head = `${mark} ${policy} ${outcome}${toScopeWords(outcome, scope)}`;
   return [head, ...rules.map(({ file, line, text }) => `    ${file}:${line}: ${text}`)];
+}
+
+function toScopeWords(outcome: PolicyExplanation['outcome'], scope: string): string {
+  if (scope === '') return '';
+  const joint = { allows: '', denies: '', 'says nothing': 'of ', 'does not apply': 'to ', failed: 'for ' }[outcome];
+  return ` ${joint}${scope}`;
 }
 
 function toDecisionText(decision: Permit | Denial, now: number): string {

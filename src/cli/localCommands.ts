@@ -2,8 +2,8 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { CheckOptions } from './check.ts';
-import { required, withExample } from './program.ts';
-import type { Session } from './program.ts';
+import { logLevel, required, withExample } from './command.ts';
+import type { Session } from './command.ts';
 import type { ServiceAccountTokenOptions } from './serviceAccountToken.ts';
 import type { UpOptions } from './up.ts';
 
@@ -86,10 +86,4 @@ function addSecret(program: Command, session: Session): void {
     const { runSecretNew } = await import('./secret.ts');
     session.exit = runSecretNew(options.output, session.runtime);
   });
-}
-
-export function logLevel(level = 'info'): Option {
-  return new Option('--log-level <level>', 'how much to log, on standard error')
-    .choices(['debug', 'info', 'warn', 'error', 'silent'])
-    .default(level);
 }

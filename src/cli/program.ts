@@ -1,20 +1,13 @@
 /** The commands of `caracal`: their flags, help and examples; each loads its own code only when it runs. */
 import { Command, CommanderError } from 'commander';
 import { addClientCommands } from './clientCommands.ts';
+import { checkRequired, withExample } from './command.ts';
+import type { Session } from './command.ts';
 import { addLocalCommands } from './localCommands.ts';
 import { addRoleCommands } from './roleCommands.ts';
 import { CommandError } from './runtime.ts';
 import type { ExitCode, Runtime } from './runtime.ts';
 import type { Starters } from './starters.ts';
-
-/** What an action may reach: the process, the roles, and where its exit code goes. */
-export interface Session {
-  readonly runtime: Runtime;
-  readonly starters: Starters;
-  /** The command line as it was given. */
-  readonly args: readonly string[];
-  exit: ExitCode;
-}
 
 /** Runs one command line (without `node` and the script) and returns its exit code. */
 export async function runProgram(args: readonly string[], runtime: Runtime, starters: Starters): Promise<ExitCode> {
@@ -59,40 +52,6 @@ function addVersion(program: Command, session: Session): void {
     const { runVersion } = await import('./version.ts');
     session.exit = await runVersion(session.runtime);
   });
-}
-
-const examplesByCommand = new WeakMap<Command, readonly string[]>();
-
-/** The lines that the command's help shows as examples. */
-export function examplesOf(command: Command): readonly string[] {
-  return examplesByCommand.get(command) ?? [];
-}
-
-/** Every command shows one line that works. */
-export function withExample(command: Command, ...examples: readonly string[]): Command {
-  examplesByCommand.set(command, examples);
-  const title = examples.length > 1 ? 'Examples' : 'Example';
-  return command.addHelpText('after', `\n${title}:\n${examples.map((example) => `  $ ${example}`).join('\n')}`);
-}
-
-const REQUIRED = '(required)';
-
-/** Commander asks for a missing option before it names an unknown one, which hides the typing mistake: so we ask, after it. */
-function checkRequired(command: Command): void {
-  const missing = command.options.find(
-    (option) => option.description.endsWith(REQUIRED) && command.getOptionValue(option.attributeName()) === undefined,
-  );
-  if (missing) throw new CommandError(`${missing.flags} is required (see caracal ${command.name()} --help)`, 2);
-}
-
-/** An option without which the command does not run. */
-export function required(command: Command, flags: string, description: string): Command {
-  return command.option(flags, `${description} ${REQUIRED}`);
-}
-
-/** For options that may be given more than once. */
-export function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }
 
 function toExitCode(error: unknown, { err }: Runtime): ExitCode {

@@ -1,7 +1,8 @@
 /** docs/reference/cli.md, rendered from the very definitions that parse the flags. */
 import type { Command, Option } from 'commander';
-import { createProgram, examplesOf } from './program.ts';
-import type { Session } from './program.ts';
+import { examplesOf } from './command.ts';
+import type { Session } from './command.ts';
+import { createProgram } from './program.ts';
 import type { Runtime } from './runtime.ts';
 import type { Starters } from './starters.ts';
 

@@ -1,9 +1,8 @@
 /** Commands that start a role: controller and sts on a cluster, gateway wherever its resource is. */
 import type { Command } from 'commander';
 import type { ControllerOptions } from './controllerRole.ts';
-import { logLevel } from './localCommands.ts';
-import { collect, required, withExample } from './program.ts';
-import type { Session } from './program.ts';
+import { collect, logLevel, required, withExample } from './command.ts';
+import type { Session } from './command.ts';
 import type { STSOptions } from './stsRole.ts';
 
 export function addRoleCommands(program: Command, session: Session): void {

@@ -51,12 +51,13 @@ export async function runUp(options: UpOptions, starters: Starters, runtime: Run
 function tell({ ready, source }: RunningUp, voice: UpVoice, { out, err }: Runtime): () => void {
   let summaries = toSummaries(source.world());
   let report: FolderReport = { problems: [], notes: [] };
+  const say = voice.toError ? err : out;
   out(voice.ready(ready, [...summaries.values()]));
   const tellReport = (next: FolderReport) => {
     const before = report;
     report = next;
-    for (const line of voice.problems(before.problems, next.problems)) voice.toError ? err(line) : out(line);
-    for (const line of voice.notes(before.notes, next.notes)) voice.toError ? err(line) : out(line);
+    for (const line of voice.problems(before.problems, next.problems)) say(line);
+    for (const line of voice.notes(before.notes, next.notes)) say(line);
   };
   tellReport(source.report());
   const stopReport = source.onReport(tellReport);
