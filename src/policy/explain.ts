@@ -50,7 +50,8 @@ async function explainModule(
   if (meaningful.length === 0) return undefined;
   const quiet = clauses.map((clause) => ({ ...clause, fired: false }));
   if (!applies(module, input)) return silent(module.name, 'does not apply', quiet);
-  const query = `data.caracal.decision.said[${JSON.stringify(module.name)}]`;
+  const said = `data.caracal.decision.said[${JSON.stringify(module.name)}]`;
+  const query = `object.union(${said}, {"deny_sets": [deny | deny := ${said}.deny[_]; is_set(deny)]})`;
   const documents = { input: JSON.stringify(input), data: toData(modules, input), explain: 'full' } as const;
   const { ok, stdout } = await opa.evaluate(modules, query, documents);
   if (!ok) return silent(module.name, 'failed', quiet);
@@ -71,6 +72,8 @@ function silent(
 interface Said {
   readonly allow: readonly unknown[];
   readonly deny: readonly unknown[];
+  /** Of `deny`, what really is a set. */
+  readonly deny_sets: readonly (readonly unknown[])[];
   readonly max_ttl_seconds: readonly unknown[];
 }
 
@@ -78,16 +81,13 @@ function readSaid(stdout: string, fired: readonly FiredRule[]): Omit<PolicyExpla
   const { result } = JSON.parse(stdout) as { readonly result?: [{ readonly expressions: [{ readonly value: Said }] }] };
   const nothing = { allow: 'undefined', denials: [], maxTTLSeconds: undefined } as const;
   if (!result) return { ...nothing, outcome: 'failed' };
-  const {
-    allow: [allow],
-    deny: [deny = []],
-    max_ttl_seconds: [ttl],
-  } = result[0].expressions[0].value;
-  const reasons = Array.isArray(deny) ? deny.filter((reason) => typeof reason === 'string') : [];
+  const { allow: allows, deny, deny_sets, max_ttl_seconds: lifetimes } = result[0].expressions[0].value;
+  const [[allow], [ttl], members] = [allows, lifetimes, deny_sets.flat()];
+  const reasons = members.filter((reason) => typeof reason === 'string');
   const isWrong =
     (allow !== undefined && typeof allow !== 'boolean') ||
-    !Array.isArray(deny) ||
-    reasons.length < deny.length ||
+    deny_sets.length < deny.length ||
+    reasons.length < members.length ||
     (ttl !== undefined && typeof ttl !== 'number');
   const denials = reasons.map((reason) => ({ reason, line: lineOf(reason, fired) }));
   return {

@@ -47,16 +47,21 @@ function daysIn(year: number, month: number): number {
   return date.getUTCDate();
 }
 
-/** The operand of time.clock, time.date, time.weekday: an integer, or `[integer, "UTC"]`. Undefined: not an int64. */
+/** What could name a location of the time zone database. */
+const LOCATION = /^(?:[A-Z][\w+\-/]*|(?:posix|right)\/.*|localtime|posixrules|)$/;
+
+/**
+ * The operand of time.clock, time.date, time.weekday: an integer, or `[integer, "UTC"]`. Undefined where OPA says it is
+ * neither. Throws RangeError for what OPA reads and we do not.
+ */
 export function toInstant(term: Term): Date | undefined {
   if (term.type === 'array') {
     const [nanoseconds, zone] = term.items;
-    if (!nanoseconds || zone?.type !== 'string' || (zone.value !== 'UTC' && zone.value !== '')) {
-      throw new RangeError('time functions know no time zone but UTC');
-    }
+    if (nanoseconds?.type !== 'number' || zone?.type !== 'string' || !LOCATION.test(zone.value)) return undefined;
+    if (zone.value !== 'UTC' && zone.value !== '') throw new RangeError('time functions know no time zone but UTC');
     return toInstant(nanoseconds);
   }
-  if (term.type !== 'number') return undefined;
+  if (term.type !== 'number' || /^-?\d+\.\d*[1-9]\d*$/.test(term.text)) return undefined;
   if (!/^-?\d+$/.test(term.text)) throw new RangeError('time functions take whole nanoseconds');
   const value = BigInt(term.text);
   if (value > MAX || value < -MAX - 1n) return undefined;

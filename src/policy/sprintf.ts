@@ -50,7 +50,7 @@ function unsupported(format: string, at: number): RangeError {
 
 /** An argument as OPA hands it to Go: integers, floats, strings; everything else as the text of its term. */
 type Argument =
-  | { readonly kind: 'int' | 'float64' | 'string'; readonly text: string }
+  | { readonly kind: 'int64' | 'float64' | 'string'; readonly text: string }
   /** Beyond 64 bits: *big.Int. */
   | { readonly kind: '*big.Int'; readonly text: string };
 
@@ -74,7 +74,7 @@ export function formatTerms(format: string, args: readonly Term[]): string {
 }
 
 function formatVerb({ verb, width, pad }: Extract<Piece, { type: 'verb' }>, value: Argument): string {
-  const isInteger = value.kind === 'int' || value.kind === '*big.Int';
+  const isInteger = value.kind === 'int64' || value.kind === '*big.Int';
   const fits = verb === 'v' || (verb === 's' ? value.kind === 'string' : isInteger);
   if (!fits) {
     if (width > 0) throw new RangeError(`sprintf: %${verb} with a width is given a ${value.kind}`);
@@ -96,19 +96,20 @@ const MAX_INT = 9223372036854775807n;
 function toArgument(term: Term): Argument {
   if (term.type === 'string') return { kind: 'string', text: term.value };
   if (term.type !== 'number') return { kind: 'string', text: toTermText(term) };
-  if (!/^-?\d+$/.test(term.text)) return { kind: 'float64', text: toGoFloat(Number(term.text)) };
-  const integer = BigInt(term.text);
+  const whole = /^(-?\d+)(?:\.0+)?$/.exec(term.text)?.[1];
+  if (whole === undefined) return { kind: 'float64', text: toGoFloat(Number(term.text)) };
+  const integer = BigInt(whole);
   const isWide = integer > MAX_INT || integer < -MAX_INT - 1n;
-  return { kind: isWide ? '*big.Int' : 'int', text: integer.toString() };
+  return { kind: isWide ? '*big.Int' : 'int64', text: integer.toString() };
 }
 
-/** Go's %v of a float64: shortest digits, exponent form below 1e-4 and from 1e21. */
+/** Go's %v of a float64 that is no integer: shortest digits, exponent form below 1e-4 and from 1e6. */
 export function toGoFloat(value: number): string {
   if (!Number.isFinite(value)) throw new RangeError('sprintf: a number is too large');
   if (Object.is(value, -0)) return '-0';
   const [digits, exponentText] = value.toExponential().split('e') as [string, string];
   const exponent = Number(exponentText);
-  if (value !== 0 && (exponent < -4 || exponent >= 21)) {
+  if (value !== 0 && (exponent < -4 || exponent >= 6)) {
     const sign = exponent < 0 ? '-' : '+';
     return `${digits}e${sign}${String(Math.abs(exponent)).padStart(2, '0')}`;
   }

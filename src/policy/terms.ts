@@ -111,7 +111,7 @@ function fail(cursor: Cursor): never {
   throw new SyntaxError(`unexpected text at ${cursor.at} of a value`);
 }
 
-/** As OPA prints a term in `sprintf("%v")`: members as dumped, which is sorted. */
+/** As OPA prints a term in `sprintf("%v")`: members of sets and objects in Rego's order. */
 export function toTermText(term: Term): string {
   switch (term.type) {
     case 'null':
@@ -125,10 +125,46 @@ export function toTermText(term: Term): string {
     case 'array':
       return `[${term.items.map(toTermText).join(', ')}]`;
     case 'set':
-      return term.items.length === 0 ? 'set()' : `{${term.items.map(toTermText).join(', ')}}`;
-    case 'object':
-      return `{${term.members.map(([key, value]) => `${toTermText(key)}: ${toTermText(value)}`).join(', ')}}`;
+      return term.items.length === 0 ? 'set()' : `{${sortedItems(term.items).map(toTermText).join(', ')}}`;
+    case 'object': {
+      const members = sortedMembers(term.members);
+      return `{${members.map(([key, value]) => `${toTermText(key)}: ${toTermText(value)}`).join(', ')}}`;
+    }
   }
+}
+
+const ORDER = ['null', 'boolean', 'number', 'string', 'array', 'object', 'set'] as const;
+
+/** Rego's order of all values: by type, then by content. */
+function compareTerms(a: Term, b: Term): number {
+  if (a.type === 'number' && b.type === 'number') return Number(a.text) - Number(b.text);
+  if (a.type === 'string' && b.type === 'string') return Buffer.compare(Buffer.from(a.value), Buffer.from(b.value));
+  if (a.type === 'boolean' && b.type === 'boolean') return Number(a.value) - Number(b.value);
+  if (a.type === 'array' && b.type === 'array') return compareLists(a.items, b.items);
+  if (a.type === 'set' && b.type === 'set') return compareLists(sortedItems(a.items), sortedItems(b.items));
+  if (a.type === 'object' && b.type === 'object') {
+    return compareLists(sortedMembers(a.members).flat(), sortedMembers(b.members).flat());
+  }
+  return ORDER.indexOf(a.type) - ORDER.indexOf(b.type);
+}
+
+function compareLists(a: readonly Term[], b: readonly Term[]): number {
+  for (const [index, item] of a.entries()) {
+    const other = b[index];
+    const difference = other ? compareTerms(item, other) : 1;
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+function sortedItems(items: readonly Term[]): readonly Term[] {
+  return items.toSorted(compareTerms);
+}
+
+type Members = Extract<Term, { type: 'object' }>['members'];
+
+function sortedMembers(members: Members): Members {
+  return members.toSorted(([a], [b]) => compareTerms(a, b));
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

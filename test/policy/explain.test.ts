@@ -83,6 +83,7 @@ it('a policy that does not apply, one of constants, one that fails and one of th
       toPolicy('elsewhere', 'allow := true', { resources: ['resource://other'] }),
       toPolicy('failing', 'allow := true if input.scope != ""\n\nallow := false if input.time.hour < 24'),
       toPolicy('wrong', 'allow := "yes"'),
+      toPolicy('list', 'deny := ["no"]'),
       toPolicy('whole', 'deny := {"no"} if input.scope == "read"'),
     ],
     toInput(),
@@ -91,6 +92,7 @@ it('a policy that does not apply, one of constants, one that fails and one of th
     { policy: 'elsewhere', outcome: 'does not apply', allow: 'undefined', denials: [] },
     { policy: 'failing', outcome: 'failed', allow: 'undefined', denials: [] },
     { policy: 'wrong', outcome: 'failed', allow: 'undefined', denials: [] },
+    { policy: 'list', outcome: 'failed', allow: 'undefined', denials: [] },
     { policy: 'whole', outcome: 'denies', allow: 'undefined', denials: [{ reason: 'no', line: 3 }] },
   ]);
 });
