@@ -100,9 +100,8 @@ function checkDistinct(value: readonly unknown[], schema: StructuralSchema, path
   const keys = schema['x-kubernetes-list-map-keys'] ?? [];
   const seen = new Set<string>();
   return value.flatMap((item, index) => {
-    const key = JSON.stringify(
-      listType === 'set' ? item : keys.map((name) => (isRecord(item) ? item[name] : undefined)),
-    );
+    const identity = isRecord(item) ? Object.fromEntries(keys.map((name) => [name, item[name]])) : item;
+    const key = JSON.stringify(identity);
     if (!seen.has(key)) {
       seen.add(key);
       return [];
@@ -140,12 +139,25 @@ function patternOf(pattern: string): RegExp {
   return known;
 }
 
-/** RFC 3339 §5.6. */
+/** `date-time` as the API server reads it: RFC 3339 §5.6 without leap seconds. */
 export function isDateTime(text: string): boolean {
-  const form = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$/.exec(text);
-  if (!form || Number.isNaN(Date.parse(text))) return false;
-  const [year, month, day] = form.slice(1, 4).map(Number) as [number, number, number];
-  return day <= new Date(Date.UTC(year, month, 0)).getUTCDate();
+  const form = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$/i.exec(text);
+  if (!form) return false;
+  const [year, month, day, hour, minute, second] = form.slice(1, 7).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return isDate(year, month, day) && hour <= 23 && minute <= 59 && second <= 59;
+}
+
+function isDate(year: number, month: number, day: number): boolean {
+  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  const days = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1];
+  return days !== undefined && day >= 1 && day <= days;
 }
 
 function checkNumber(value: unknown, { minimum, maximum }: StructuralSchema, path: string): readonly Refusal[] {
