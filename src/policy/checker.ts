@@ -49,9 +49,10 @@ const LANES = 4;
 /** A test may take longer than an exchange, since the machine may be busy with compiling. */
 const TEST_DEADLINE_MS = 1000;
 
-const MONOTONIC: Pick<Clock, 'monotonic'> = { monotonic: () => performance.now() };
-
-export function createPolicyChecker(opa: Pick<OPA, 'check' | 'compile'>, clock = MONOTONIC): PolicyChecker {
+export function createPolicyChecker(
+  opa: Pick<OPA, 'check' | 'compile'>,
+  clock: Pick<Clock, 'monotonic'>,
+): PolicyChecker {
   const engine = createPolicyEngine({ opa, clock, deadlineMs: TEST_DEADLINE_MS });
   const policies = new Map<string, PolicyReport>();
   const policySets = new Map<string, PolicySetReport>();

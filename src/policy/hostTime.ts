@@ -47,17 +47,20 @@ function daysIn(year: number, month: number): number {
   return date.getUTCDate();
 }
 
+const UTC: Term = { type: 'string', value: 'UTC' };
+
 /** What could name a location of the time zone database. */
 const LOCATION = /^(?:[A-Z][\w+\-/]*|(?:posix|right)\/.*|localtime|posixrules|)$/;
 
 /**
- * The operand of time.clock, time.date, time.weekday: an integer, or `[integer, "UTC"]`. Undefined where OPA says it is
+ * The operand of time.clock, time.date, time.weekday: an integer, `[integer]` or `[integer, "UTC"]`. Undefined where OPA says it is
  * neither. Throws RangeError for what OPA reads and we do not.
  */
 export function toInstant(term: Term): Date | undefined {
   if (term.type === 'array') {
-    const [nanoseconds, zone] = term.items;
-    if (nanoseconds?.type !== 'number' || zone?.type !== 'string' || !LOCATION.test(zone.value)) return undefined;
+    const [nanoseconds, zone = UTC, layout = UTC] = term.items;
+    if (nanoseconds?.type !== 'number' || zone.type !== 'string' || layout.type !== 'string') return undefined;
+    if (!LOCATION.test(zone.value)) return undefined;
     if (zone.value !== 'UTC' && zone.value !== '') throw new RangeError('time functions know no time zone but UTC');
     return toInstant(nanoseconds);
   }

@@ -118,7 +118,8 @@ function dispatch(job: Job, state: State): void {
 /** Suspects share the last thread, so that however many of them there are, the other threads are free of them. */
 function chooseSlot(job: Job, { slots, suspects }: State): Slot {
   if (suspects.has(job.zone)) return slots.at(-1)!;
-  const isShared = ({ thread }: Slot) => thread?.jobs.values().some(({ zone }) => suspects.has(zone)) === true;
+  const isShared = ({ thread }: Slot) =>
+    suspects.size > 0 && thread?.jobs.values().some(({ zone }) => suspects.has(zone)) === true;
   const free = slots.filter((slot) => !isShared(slot));
   const jobsOf = ({ thread }: Slot) => thread?.jobs.size ?? 0;
   return (free.length > 0 ? free : slots).reduce((best, slot) => (jobsOf(slot) < jobsOf(best) ? slot : best));

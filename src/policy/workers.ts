@@ -15,7 +15,7 @@ export interface PolicyEngineConfig {
   readonly clock: Pick<Clock, 'monotonic'>;
   /** Default 2: one that is stuck leaves another. */
   readonly workers?: number;
-  /** For all evaluations of one exchange, once a worker is at it. Default 100. */
+  /** For all evaluations of one exchange, once a worker is at it. Default 250, thousands of times what a sane set takes. */
   readonly deadlineMs?: number;
   /** Of 64 KiB, for each instance. Default 256. */
   readonly memoryPages?: number;
@@ -49,7 +49,7 @@ interface State {
 }
 
 export function createPolicyEngine(config: PolicyEngineConfig): PolicyEngine {
-  const { opa, clock, workers = 2, deadlineMs = 100, memoryPages = DEFAULT_MEMORY_PAGES } = config;
+  const { opa, clock, workers = 2, deadlineMs = 250, memoryPages = DEFAULT_MEMORY_PAGES } = config;
   const pool = createPool({ workers, deadlineMs, memoryPages, clock });
   const state: State = { opa, pool, programs: new Map(), zones: new Map(), lastKey: 0 };
   return {
