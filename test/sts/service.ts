@@ -51,14 +51,15 @@ export interface TestSTS {
   store(): SQLiteStore;
   /** Unix seconds. */
   seconds(): number;
+  /** The wall clock stands still but for this. */
   advance(seconds: number): void;
   world(): World;
   /** Resolves when it is served. */
   apply(change: (world: World) => World): Promise<void>;
   send(call: Call): Promise<Answer>;
   token(form: Form, call?: Call): Promise<Answer>;
-  /** The STS and its store, stopped and started anew over the same file. */
-  restart(): Promise<void>;
+  /** The STS and its store, stopped and started anew over the same file; `between` may change what they find. */
+  restart(between?: () => void): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -70,8 +71,8 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
   const test = createTestOPA();
   // Compiled once before, so that no exchange meets a set that is still compiling.
   await test.opa.compile([POLICY]);
-  let offset = 0;
-  const clock = { now: () => Date.now() + offset, monotonic: () => performance.now() };
+  let now = Date.now();
+  const clock = { now: () => now, monotonic: () => performance.now() };
   const policies = createPolicyEngine({ opa: test.opa, clock, deadlineMs: 5000 });
   const activeAt = clock.now() - 60_000;
   const keys = new Map<string, readonly PrivateZoneKey[]>(
@@ -116,7 +117,7 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
     url: () => running.url,
     store: () => running.store,
     seconds: () => Math.floor(clock.now() / 1000),
-    advance: (seconds) => void (offset += seconds * 1000),
+    advance: (seconds) => void (now += seconds * 1000),
     world: () => source.world(),
     async apply(change) {
       const version = source.replace(change(source.world()));
@@ -126,8 +127,9 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
     },
     send,
     token: (form, call = {}) => send(toTokenCall(form, call)),
-    async restart() {
+    async restart(between = () => undefined) {
       await stop(running);
+      between();
       running = await open();
     },
     async close() {
