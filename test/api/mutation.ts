@@ -1,5 +1,5 @@
 /** One change at a random place of an object: other value, no value, an unknown field, a repeated or a missing item. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Manifest } from './apiServer.ts';
 
 /** Values that sit on or beyond some bound. */
