@@ -52,7 +52,7 @@ interface Capabilities {
 }
 
 /** The file's text from what the pinned opa says of itself. Throws where it lacks a builtin of the list. */
-export function toCapabilities(current: Capabilities): string {
+function toCapabilities(current: Capabilities): string {
   const builtins = BUILTINS.map((name) => {
     const builtin = current.builtins.find((candidate) => candidate.name === name);
     if (!builtin) throw new Error(`opa has no builtin ${name}`);

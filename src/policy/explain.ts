@@ -15,13 +15,13 @@ export interface PolicyExplanation {
   readonly rules: readonly ExplainedRule[];
 }
 
-export interface ExplainedDenial {
+interface ExplainedDenial {
   readonly reason: string;
   /** Of the rule in the policy's text, from 1; 0 where no single rule can be named. */
   readonly line: number;
 }
 
-export interface ExplainedRule {
+interface ExplainedRule {
   readonly name: string;
   readonly line: number;
   readonly fired: boolean;

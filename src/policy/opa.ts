@@ -15,8 +15,8 @@ import { readTarEntry } from './tar.ts';
 import { compileModule, instantiate, ModuleRefused } from './wasm.ts';
 
 /** Bytes: of one policy's text, and of a set's together. */
-export const MAX_POLICY_BYTES = 65_536;
-export const MAX_SET_BYTES = 786_432;
+const MAX_POLICY_BYTES = 65_536;
+const MAX_SET_BYTES = 786_432;
 
 export type ModuleCheck =
   | { readonly ok: true; readonly facts: ModuleFacts }
@@ -29,7 +29,7 @@ export type ModuleCheck =
       readonly exceeded?: true;
     };
 
-export type CompiledSet =
+type CompiledSet =
   | {
       readonly ok: true;
       readonly digest: string;
@@ -56,7 +56,7 @@ export interface OPA {
   evaluate(modules: readonly PolicyModule[], query: string, documents: OPADocuments): Promise<ProcessResult>;
 }
 
-export interface OPADocuments {
+interface OPADocuments {
   /** JSON texts. */
   readonly input: string;
   readonly data: string;

@@ -1,5 +1,4 @@
 /** OPA's results as compile reads them: gathered before, keyed by digests of text, so that compile stays pure. */
-import type { PolicyModule } from '../authority/snapshot.ts';
 
 export interface PolicyTest {
   readonly name: string;
@@ -39,9 +38,4 @@ export type PolicySetReport =
 export interface PolicyResults {
   policy(digest: string): PolicyReport | undefined;
   policySet(digest: string): PolicySetReport | undefined;
-}
-
-export interface PolicySetText {
-  /** Sorted by name. */
-  readonly modules: readonly PolicyModule[];
 }

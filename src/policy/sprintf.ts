@@ -12,7 +12,7 @@ type Piece =
     };
 
 /** What is supported, for messages. */
-export const SUPPORTED_VERBS = '%s, %v, %d (also with a width, such as %-10s or %02d) and %%';
+const SUPPORTED_VERBS = '%s, %v, %d (also with a width, such as %-10s or %02d) and %%';
 
 const DIRECTIVE = /%(?:%|([0-]?)([1-9]\d{0,2})?([svd]))/y;
 
@@ -104,7 +104,7 @@ function toArgument(term: Term): Argument {
 }
 
 /** Go's %v of a float64 that is no integer: shortest digits, exponent form below 1e-4 and from 1e6. */
-export function toGoFloat(value: number): string {
+function toGoFloat(value: number): string {
   if (!Number.isFinite(value)) throw new RangeError('sprintf: a number is too large');
   if (Object.is(value, -0)) return '-0';
   const [digits, exponentText] = value.toExponential().split('e') as [string, string];

@@ -13,7 +13,7 @@ export class ModuleRefused extends Error {
 }
 
 /** The module ended the evaluation: a conflict, no memory left, a value out of range. The instance must be dropped. */
-export class EvaluationAborted extends Error {
+class EvaluationAborted extends Error {
   override readonly name = 'EvaluationAborted';
 }
 

@@ -22,7 +22,7 @@ export interface PolicyEngineConfig {
 }
 
 /** Bytes of one input's JSON. */
-export const MAX_INPUT_BYTES = 65_536;
+const MAX_INPUT_BYTES = 65_536;
 
 /** How many digests of a zone stay loaded: the last prepared, and the one before for exchanges under way. */
 const KEPT_DIGESTS = 2;
