@@ -14,7 +14,7 @@ import { createController, type Controller, type ControllerConfig, type Controll
 import type { PolicyChecks } from './policyChecks.ts';
 import type { ReplicaObserver } from './ports.ts';
 
-export const LEASE_NAME = 'caracal-controller';
+const LEASE_NAME = 'caracal-controller';
 const STS_PORT_NAME = 'https';
 
 export interface KubernetesControllerConfig extends ControllerConfig {

@@ -31,7 +31,7 @@ export interface ReportInput {
   isHeld(key: string, verdict: Verdict): boolean;
 }
 
-export interface ReportOutcome {
+interface ReportOutcome {
   /** Monotonic milliseconds at which a status that waits must be written. */
   readonly nextWrite: number | undefined;
   /** Since when the newest of those waits that are not known to be served; undefined: none. */

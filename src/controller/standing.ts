@@ -71,7 +71,7 @@ export function isProgrammable(verdict: Verdict): boolean {
   return PROGRAMMABLE.has(verdict.kind) && isAccepted(verdict);
 }
 
-export function isAccepted(verdict: Verdict): boolean {
+function isAccepted(verdict: Verdict): boolean {
   return verdict.conditions.every(({ type, status }) => type !== 'Accepted' || status === 'True');
 }
 

@@ -22,7 +22,7 @@ function byType(a: Condition, b: Condition): number {
   return a.type < b.type ? -1 : 1;
 }
 
-export function readyOf(status: Status | BaseStatus | undefined): Condition | undefined {
+function readyOf(status: Status | BaseStatus | undefined): Condition | undefined {
   return conditionOf(status, 'Ready');
 }
 

@@ -15,7 +15,7 @@ export interface KubeConnection {
   authorization(): Promise<string | undefined>;
 }
 
-export const POD_CREDENTIALS = '/var/run/secrets/kubernetes.io/serviceaccount';
+const POD_CREDENTIALS = '/var/run/secrets/kubernetes.io/serviceaccount';
 const TOKEN_AGE_MS = 10_000;
 
 /**

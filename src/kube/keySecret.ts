@@ -5,7 +5,7 @@ import type { KubeRecord } from './watchEvent.ts';
 
 export const KEY_SECRET_LABEL = 'caracal.run/use';
 export const KEY_SECRET_USE = 'zone-keys';
-export const KEY_SECRET_TYPE = 'caracal.run/zone-keys';
+const KEY_SECRET_TYPE = 'caracal.run/zone-keys';
 const NAME_PREFIX = 'caracal-keys-';
 const ZONE_ANNOTATION = 'caracal.run/zone';
 const DATA_KEY = 'keys.json';

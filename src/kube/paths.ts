@@ -2,7 +2,7 @@
 import { API_VERSION } from '../api/meta.ts';
 
 /** Every kind of our group, with its plural. */
-export const PLURALS = {
+const PLURALS = {
   Zone: 'zones',
   Application: 'applications',
   Resource: 'resources',

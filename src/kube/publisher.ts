@@ -7,7 +7,7 @@ import { applyRequest, hasStatus, type KubeClient, type KubeRequest } from './cl
 import { keySecretName, keySecretObject, type KeySecret } from './keySecret.ts';
 import { eventsPath, namespacedPath, objectPath, secretsPath } from './paths.ts';
 
-export const FIELD_MANAGER = 'caracal-controller';
+const FIELD_MANAGER = 'caracal-controller';
 
 export interface KubePublisherSettings {
   /** Caracal's own namespace. */

@@ -79,7 +79,7 @@ export function createReplicaService(
 }
 
 /** Throws a message naming the fix when `text` is not the base URL of a replica. */
-export function parseReplicaURL(text: string): string {
+function parseReplicaURL(text: string): string {
   const url = URL.parse(text);
   if (url === null) throw new Error(`--sts ${text}: not a URL; give https://HOST:PORT`);
   const loopback = ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
@@ -135,7 +135,7 @@ function createCaller(settings: ReplicaCallSettings, ports: ReplicaCallPorts) {
 }
 
 /** Throws when the answer of `/v1/programmed` is not of its form. */
-export function parseReplicaReport(value: unknown): ReplicaReport {
+function parseReplicaReport(value: unknown): ReplicaReport {
   const body = requireObject(value, 'body');
   const zones = Object.entries(requireObject(body['zones'], 'zones'));
   const versions = Object.entries(requireObject(body['versions'], 'versions'));

@@ -8,7 +8,7 @@ export interface KubeRecord {
   readonly [member: string]: unknown;
 }
 
-export interface KubeMetadata {
+interface KubeMetadata {
   readonly name: string;
   readonly namespace?: string;
   readonly uid: string;

@@ -1,6 +1,7 @@
 /** The controller on a real API server, with exactly the rights of install/rbac.yaml. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PolicyChecker } from '../../src/policy/checker.ts';
 import { startCluster, type Cluster } from '../support/cluster.ts';
@@ -30,6 +31,10 @@ const MANIFESTS = readdirSync(QUICKSTART)
   .flatMap((name) => documentsOf(readFileSync(join(QUICKSTART, name), 'utf8')))
   // To kubectl, which reads YAML 1.1, a bare y is a boolean.
   .map((document) => document.replace(/^( *)y:/m, '$1"y":'));
+
+const LEADER_PROCESS = fileURLToPath(new URL('./leaderProcess.ts', import.meta.url));
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 
 let cluster: Cluster;
 let checker: PolicyChecker;
@@ -163,6 +168,33 @@ describe('apply', () => {
 
   it('needs no right that install/rbac.yaml does not give', () => {
     expect(running.client.refusals.filter((refusal) => refusal.includes('forbidden'))).toEqual([]);
+  });
+});
+
+describe('install/', () => {
+  const can = (account: string, ...args: readonly string[]) =>
+    kubectl(['auth', 'can-i', ...args, `--as=system:serviceaccount:${SYSTEM}:${account}`]).then(
+      () => true,
+      () => false,
+    );
+
+  it('is accepted by the API server without a warning, Pod Security included', async () => {
+    await kubectl(['apply', '--dry-run=server', '--warnings-as-errors', '-f', join(ROOT, 'install')]);
+  });
+
+  it('gives no wildcard', () => {
+    expect(readFileSync(join(ROOT, 'install/rbac.yaml'), 'utf8')).not.toContain('*');
+  });
+
+  it.each(['caracal-controller', 'caracal-sts'])('lets %s read Secrets in its own namespace only', async (account) => {
+    expect(await can(account, 'list', 'secrets', '-n', SYSTEM)).toBe(true);
+    expect(await can(account, 'list', 'secrets', '-n', 'forward')).toBe(false);
+    expect(await can(account, 'update', 'zones.caracal.run', '-n', 'forward')).toBe(false);
+  });
+
+  it('lets the STS write nothing', async () => {
+    for (const what of ['secrets', 'policysetrevisions.caracal.run', 'events.events.k8s.io'])
+      expect(await can('caracal-sts', 'create', what, '-n', SYSTEM)).toBe(false);
   });
 });
 
@@ -420,37 +452,54 @@ describe('signing keys', () => {
       .kid;
   const served = () => replica.snapshot().zones.get('forward.shop')!.keys;
 
-  it('rotate: the standby is published, then signs, and the old key stays for the overlap', async () => {
+  const wake = () => kubectl(['label', 'namespace', 'forward', `woken=at-${skew}`, '--overwrite']);
+  const kids = () => served().map(({ kid }) => kid);
+
+  it('rotate: a verifier that caches the key set for 5 minutes never misses the key that signs', async () => {
     const first = await signing();
     const standby = served().find(({ activeAt }) => activeAt === undefined)!.kid;
-    skew = 721 * 3_600_000;
-    await kubectl(['label', 'namespace', 'forward', 'woken=again', '--overwrite']);
+    skew = 721 * HOUR;
+    await wake();
+    const hour = () => served().find(({ kid }) => kid === standby)?.activeAt;
     await until(
-      () => served().some(({ kid, activeAt }) => kid === standby && activeAt !== undefined),
+      () => hour() !== undefined,
       () => 'the standby gets no hour',
       20_000,
     );
+    // Published now, it signs 10 minutes later: whatever a verifier fetched within 5 minutes before holds it.
+    expect(hour()! - (Date.now() + skew)).toBeGreaterThan(9 * MINUTE);
     expect(await signing()).toBe(first);
-    skew += 11 * 60_000;
-    await kubectl(['label', 'namespace', 'forward', 'woken=later', '--overwrite']);
+    const cached = kids();
+    skew += 11 * MINUTE;
+    await wake();
     await until(
       async () => (await signing()) === standby,
       () => 'the standby does not sign',
       20_000,
       100,
     );
-    expect(served().map(({ kid }) => kid)).toContain(first);
+    expect(cached).toEqual(expect.arrayContaining([first, standby]));
+    expect(kids()).toContain(first);
     await until(
       () => served().length === 3,
       () => 'no new standby',
     );
-    skew += 25 * 3_600_000;
-    await kubectl(['label', 'namespace', 'forward', 'woken=last', '--overwrite']);
+  });
+
+  it('keep the old one until the last token that it signed has ended, and then drop it', async () => {
+    const [old] = kids();
+    skew += 23 * HOUR;
+    await wake();
+    await quiet();
+    expect(kids()).toContain(old);
+    skew += 2 * HOUR;
+    await wake();
     await until(
-      () => served().every(({ kid }) => kid !== first),
+      () => !kids().includes(old!),
       () => 'the old key stays',
       20_000,
     );
+    expect(served()).toHaveLength(2);
   });
 
   it('a revoked key is gone at once and the published standby signs', async () => {
@@ -493,11 +542,7 @@ describe('outages', () => {
       kubeconfig: cluster.kubeconfigFor(token),
       cacheDir: join(cluster.directory, 'opa'),
     });
-    const leader = startProcess(
-      process.execPath,
-      [join(import.meta.dirname, 'leaderProcess.ts'), config],
-      join(cluster.directory, 'leader.log'),
-    );
+    const leader = startProcess(process.execPath, [LEADER_PROCESS, config], join(cluster.directory, 'leader.log'));
     await until(
       () => leader.log().includes('leading'),
       () => leader.log(),

@@ -26,7 +26,7 @@ export async function installRoles(cluster: Cluster): Promise<void> {
 export function openChecker(cacheDir: string): PolicyChecker {
   const path = join(homedir(), '.cache/caracal/opa/1.22.2/opa');
   if (!existsSync(path)) throw new Error(`opa 1.22.2 is missing at ${path}: \`npm test\` builds it`);
-  return createPolicyChecker(createOPA({ path, cacheDir }));
+  return createPolicyChecker(createOPA({ path, cacheDir }), clock);
 }
 
 /** A replica that reads the cluster with the STS' own rights. */

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts, startProcess, until, type OwnedProcess } from './processes.ts';
 
-export const KUBERNETES_VERSION = '1.37.2';
-export const SERVICE_ACCOUNT_ISSUER = 'https://kubernetes.default.svc.cluster.local';
+const KUBERNETES_VERSION = '1.37.2';
+const SERVICE_ACCOUNT_ISSUER = 'https://kubernetes.default.svc.cluster.local';
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface ClusterOptions {
@@ -17,7 +17,7 @@ export interface ClusterOptions {
   readonly apiServerFlags?: readonly string[];
 }
 
-export interface BoundPod {
+interface BoundPod {
   readonly name: string;
   readonly uid: string;
 }
@@ -52,7 +52,7 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-export class KubectlError extends Error {
+class KubectlError extends Error {
   override readonly name = 'KubectlError';
   readonly code: number | null;
   readonly stderr: string;
@@ -66,7 +66,7 @@ export class KubectlError extends Error {
 }
 
 /** The directory with etcd, kube-apiserver and kubectl. */
-export function kubernetesBinaries(): string {
+function kubernetesBinaries(): string {
   const cache = join(homedir(), '.cache/caracal/kube', KUBERNETES_VERSION);
   const directory = process.env['KUBEBUILDER_ASSETS'] ?? cache;
   const missing = ['etcd', 'kube-apiserver', 'kubectl'].filter((name) => !existsSync(join(directory, name)));
