@@ -1,5 +1,6 @@
 /** docs/reference/metrics.md: every metric of every role. */
 import { METRICS as CONTROLLER } from '../../src/controller/metrics.ts';
+import { METRICS as GATEWAY } from '../../src/gateway/metrics.ts';
 import { METRICS as STS } from '../../src/sts/metrics.ts';
 import { table } from './table.ts';
 
@@ -10,7 +11,7 @@ interface Metric {
   readonly labels: readonly string[];
 }
 
-const ROLES: Readonly<Record<string, readonly Metric[]>> = { Controller: CONTROLLER, STS };
+const ROLES: Readonly<Record<string, readonly Metric[]>> = { Controller: CONTROLLER, STS, Gateway: GATEWAY };
 
 export function metricsReference(): string {
   const sections = Object.entries(ROLES).map(([role, metrics]) => {

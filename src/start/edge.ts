@@ -8,6 +8,7 @@ import type { RoleLog } from './log.ts';
 
 /** An edge gateway in the Zone's namespace may serve any Resource of the zone that has an upstream. */
 const SERVICE_ACCOUNT = 'caracal-edge';
+const LOOPBACK = ['127.0.0.0/8', '::1/128'];
 
 export interface EdgeConfig {
   /** Of the STS. */
@@ -85,9 +86,12 @@ function openGateway({ issuer, host, port }: EdgeConfig, zones: readonly string[
     );
   return createGateway(
     {
-      issuer,
-      zones: zones.map((zoneID) => ({ zoneID, token: async () => token(zoneID) })),
-      edge: { listen: { host, port } },
+      zones: zones.map((zoneID) => ({ zoneID, issuer, url: issuer, token: async () => token(zoneID) })),
+      protect: [],
+      edge: { host, port },
+      // On a laptop the upstreams are this machine's own.
+      allowUpstreamRanges: LOOPBACK,
+      drainMs: 1000,
     },
     { clock, randomBytes, log },
   );

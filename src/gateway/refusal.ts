@@ -1,0 +1,90 @@
+/** Every refusal of a gateway: one table of codes, and how one is written to the wire (RFC 6750, RFC 9728). */
+import type { ServerResponse } from 'node:http';
+
+export const REFUSALS = {
+  invalid_request: {
+    status: 400,
+    meaning: 'malformed, a path with two readings, or missing or forbidden routing headers',
+  },
+  missing_token: { status: 401, meaning: 'no mandate was sent' },
+  invalid_token: { status: 401, meaning: 'the mandate is not valid here, or is no longer in force' },
+  invalid_zone: { status: 401, meaning: 'the mandate is of another zone' },
+  insufficient_scope: { status: 403, meaning: 'the operation needs a scope that the mandate does not carry' },
+  operation_not_permitted: { status: 403, meaning: 'the Resource declares no such operation' },
+  resource_not_found: {
+    status: 404,
+    meaning: 'no zone of this edge has a Resource of this identifier with an upstream',
+  },
+  method_not_allowed: { status: 405, meaning: 'CONNECT, TRACE and unknown methods are never forwarded' },
+  expectation_failed: { status: 417, meaning: 'another expectation than 100-continue' },
+  rate_limited: { status: 429, meaning: 'too many mandates of this address had a wrong signature' },
+  header_too_large: { status: 431, meaning: 'too many or too large header fields' },
+  upgrade_not_supported: { status: 501, meaning: 'the connection cannot be upgraded' },
+  upstream_unavailable: { status: 502, meaning: 'the upstream cannot be reached, or its answer is malformed' },
+  sts_unavailable: { status: 503, meaning: 'the gateway cannot prove that what it knows is fresh, so it denies' },
+  upstream_timeout: { status: 504, meaning: 'the upstream did not answer in time' },
+  version_not_supported: { status: 505, meaning: 'HTTP/1.1 is spoken here' },
+} as const satisfies Readonly<Record<string, { readonly status: number; readonly meaning: string }>>;
+
+export type RefusalCode = keyof typeof REFUSALS;
+
+export interface Refusal {
+  readonly type: 'refusal';
+  readonly code: RefusalCode;
+  /** For the caller: never a token or an unverified claim. */
+  readonly message: string;
+  /** The scope that is missing. */
+  readonly scope?: string;
+  /** Seconds. */
+  readonly retryAfter?: number;
+  /** For the log only. */
+  readonly evidence?: string;
+}
+
+export function refuse(
+  code: RefusalCode,
+  message: string,
+  details: Pick<Refusal, 'scope' | 'retryAfter' | 'evidence'> = {},
+): Refusal {
+  return { type: 'refusal', code, message, ...details };
+}
+
+export interface RefusalContext {
+  readonly requestID: string;
+  /** Where RFC 9728 metadata of the Resource is; only where its identifier is https. */
+  readonly metadataURL?: string;
+  /** The request's body was not read: the connection cannot be used again. */
+  readonly closes: boolean;
+}
+
+/** Writes the refusal and ends the response. */
+export function sendRefusal(response: ServerResponse, refusal: Refusal, context: RefusalContext): void {
+  const { status } = REFUSALS[refusal.code];
+  const body = JSON.stringify({
+    error: refusal.code,
+    error_description: refusal.message,
+    requestId: context.requestID,
+  });
+  const challenge = status === 401 || status === 403 ? toChallenge(refusal, context) : undefined;
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    'X-Request-Id': context.requestID,
+    ...(challenge !== undefined && { 'WWW-Authenticate': challenge }),
+    ...(refusal.retryAfter !== undefined && { 'Retry-After': String(refusal.retryAfter) }),
+    ...(context.closes && { Connection: 'close' }),
+  });
+  response.end(body);
+}
+
+/** Bare without credentials; codes of RFC 6750 in the header, ours in the body. */
+function toChallenge({ code, scope }: Refusal, { metadataURL }: RefusalContext): string {
+  const parameters = [
+    metadataURL !== undefined && `resource_metadata="${metadataURL}"`,
+    code !== 'missing_token' &&
+      `error="${code === 'insufficient_scope' || code === 'operation_not_permitted' ? 'insufficient_scope' : 'invalid_token'}"`,
+    scope !== undefined && `scope="${scope}"`,
+  ].filter((parameter) => typeof parameter === 'string');
+  return parameters.length === 0 ? 'Bearer' : `Bearer ${parameters.join(', ')}`;
+}

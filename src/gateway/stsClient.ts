@@ -1,0 +1,118 @@
+/** Calls of a gateway to its STS, with its own token, each bounded in time and size. */
+import {
+  Agent as HTTPAgent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http';
+import { Agent as HTTPSAgent, request as httpsRequest } from 'node:https';
+import type { FeedAck, RevalidateRequest, RevalidateResponse } from '../authority/feed.ts';
+
+export interface STSEndpoint {
+  /** Where the STS is reached: its issuer, or an address inside. */
+  readonly url: string;
+  readonly zoneID: string;
+  /** PEM certificates to trust. */
+  readonly ca?: string;
+  /** The gateway's projected token, as it is now. */
+  token(): Promise<string>;
+}
+
+export interface STSClient {
+  acknowledge(ack: FeedAck): Promise<void>;
+  /** Rejects with STSRefused where the STS answered otherwise. */
+  revalidate(request: RevalidateRequest): Promise<RevalidateResponse>;
+  /** The response of an open feed stream. */
+  openFeed(lastEventID: string | undefined, signal: AbortSignal): Promise<IncomingMessage>;
+  close(): void;
+}
+
+export class STSRefused extends Error {
+  override readonly name = 'STSRefused';
+  readonly status: number;
+  constructor(status: number) {
+    super(`the STS answered ${status}`);
+    this.status = status;
+  }
+}
+
+const CALL_MS = 2000;
+const OPEN_MS = 5000;
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+export function createSTSClient(endpoint: STSEndpoint): STSClient {
+  const base = new URL(endpoint.url);
+  const isTLS = base.protocol === 'https:';
+  const trust = endpoint.ca === undefined ? {} : { ca: endpoint.ca };
+  const agent = isTLS
+    ? new HTTPSAgent({ keepAlive: true, maxSockets: 4, ...trust })
+    : new HTTPAgent({ keepAlive: true, maxSockets: 4 });
+  const query = `zone_id=${encodeURIComponent(endpoint.zoneID)}`;
+
+  const send = async (method: string, path: string, options: RequestOptions): Promise<ClientRequest> => {
+    const headers = { ...options.headers, authorization: `Bearer ${(await endpoint.token()).trim()}` };
+    const url = `${endpoint.url}${path}?${query}`;
+    const all = { ...options, method, headers, ...trust };
+    return isTLS ? httpsRequest(url, all) : httpRequest(url, all);
+  };
+
+  const call = async (path: string, body: unknown): Promise<string> => {
+    const text = JSON.stringify(body);
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+    const request = await send('POST', path, { agent, headers, signal: AbortSignal.timeout(CALL_MS) });
+    const response = await answerOf(request, text);
+    const answer = await readAnswer(response);
+    if (response.statusCode === 200 || response.statusCode === 204) return answer;
+    throw new STSRefused(response.statusCode ?? 0);
+  };
+
+  return {
+    async acknowledge(ack) {
+      await call('/v1/feed/ack', ack);
+    },
+    revalidate: async (request) =>
+      parseRevalidation(await call('/v1/mandates/revalidate', request), request.mandates.length),
+    async openFeed(lastEventID, signal) {
+      const headers = {
+        accept: 'text/event-stream',
+        ...(lastEventID !== undefined && { 'last-event-id': lastEventID }),
+      };
+      const request = await send('GET', '/v1/feed', { agent: false, headers, signal });
+      request.setTimeout(OPEN_MS, () => request.destroy(new Error('the STS did not answer in time')));
+      const response = await answerOf(request, undefined);
+      request.setTimeout(0);
+      if (response.statusCode === 200) return response;
+      response.destroy();
+      throw new STSRefused(response.statusCode ?? 0);
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+function answerOf(request: ClientRequest, body: string | undefined): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.once('response', resolve);
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+async function readAnswer(response: IncomingMessage): Promise<string> {
+  let text = '';
+  response.setEncoding('utf8');
+  for await (const chunk of response as AsyncIterable<string>) {
+    text += chunk;
+    if (text.length > MAX_ANSWER_BYTES) throw new Error('the answer of the STS is too large');
+  }
+  return text;
+}
+
+/** Anything but exactly one boolean for each mandate is no answer. */
+function parseRevalidation(text: string, count: number): RevalidateResponse {
+  const value = JSON.parse(text) as Partial<RevalidateResponse>;
+  const isWhole = Number.isSafeInteger(value.epoch) && Array.isArray(value.results) && value.results.length === count;
+  if (!isWhole || !value.results!.every(({ valid }) => typeof valid === 'boolean'))
+    throw new Error('the STS gave no answer for each mandate');
+  return value as RevalidateResponse;
+}
