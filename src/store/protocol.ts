@@ -10,7 +10,7 @@ export type Operation =
     }
   | { readonly type: 'raiseEpoch'; readonly zoneUID: string; readonly digest: string; readonly change: string };
 
-export interface DecisionRow {
+interface DecisionRow {
   readonly id: string;
   readonly zoneUID: string;
   readonly jti: string | null;
@@ -19,14 +19,14 @@ export interface DecisionRow {
   readonly record: string;
 }
 
-export interface SingleUseRow {
+interface SingleUseRow {
   readonly class: string;
   readonly zoneUID: string;
   readonly key: string;
   readonly expiresAt: number;
 }
 
-export interface AuthorityRow {
+interface AuthorityRow {
   readonly zoneUID: string;
   readonly sid: string;
   readonly expiresAt: number;

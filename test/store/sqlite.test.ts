@@ -65,7 +65,7 @@ describe('decisions', () => {
 });
 
 describe('single-use ids', () => {
-  it('are spent by exactly one of 500 commits that race for one', async () => {
+  it('X-16 are spent by exactly one of 500 commits that race for one', async () => {
     const store = await openStore();
     const use = singleUseOf('login');
     const results = await Promise.all(
@@ -100,7 +100,7 @@ describe('single-use ids', () => {
     expect(third.ok).toBe(true);
   });
 
-  it('are kept apart by class and zone, and the empty zone is one of its own', async () => {
+  it('X-17 are kept apart by class and zone, and the empty zone is one of its own', async () => {
     const store = await openStore();
     const uses = [
       singleUseOf('key'),

@@ -1,7 +1,7 @@
 /** Client assertions that are altered, and credentials of one zone shown at another. */
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PAYMENTS } from './shop.ts';
+import { PAYMENTS, ZONE } from './shop.ts';
 import { byAssertion, errorOf, podToken, READ, startSTS, type Form, type TestSTS } from './service.ts';
 import {
   cartKey,
@@ -132,5 +132,23 @@ describe('two zones', () => {
     });
     expect(errorOf(answer)).toBe('401 invalid_client');
     await sts.apply((world) => ({ ...world, applications: [first!, ...others] }));
+  });
+});
+
+describe.runIf(process.platform === 'linux')('a wrong secret', () => {
+  it('X-28 takes as long for an unknown application or zone as for one that exists', async () => {
+    const wrong = { ...READ, zone_id: ZONE, application_id: 'shop.cart', client_secret: 'x'.repeat(43) };
+    const forms = [wrong, { ...wrong, application_id: 'shop.none' }, { ...wrong, zone_id: 'no.zone' }];
+    const times: number[][] = forms.map(() => []);
+    for (let round = 0; round < 150; round += 1) {
+      for (const [index, form] of forms.entries()) {
+        const started = performance.now();
+        const answer = await sts.token(form, { localAddress: '127.0.0.8' });
+        times[index]!.push(performance.now() - started);
+        expect(errorOf(answer)).toBe('401 access_denied');
+      }
+    }
+    const medians = times.map((list) => list.sort((a, b) => a - b)[list.length / 2]!);
+    expect(Math.max(...medians) - Math.min(...medians)).toBeLessThan(5);
   });
 });

@@ -4,7 +4,7 @@ import { onTestFinished, vi } from 'vitest';
 import { WAIT, type Answer, type TestSTS } from './service.ts';
 import { cluster, ISSUER, podOf, serviceAccountClaims, signAs, type Claims } from './tokens.ts';
 
-export interface FeedEvent {
+interface FeedEvent {
   readonly event: string;
   readonly id: string | undefined;
   readonly data: Readonly<Record<string, unknown>>;

@@ -24,7 +24,7 @@ export interface Answer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-export interface Call {
+interface Call {
   readonly method?: string;
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
@@ -35,7 +35,7 @@ export interface Call {
 /** Fields in order; an array repeats one, undefined leaves one out. */
 export type Form = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-export interface Logged {
+interface Logged {
   readonly level: 'info' | 'warn' | 'error';
   readonly members: Readonly<Record<string, unknown>>;
   readonly message: string;
@@ -44,6 +44,8 @@ export interface Logged {
 export interface TestSTS {
   readonly keys: Map<string, readonly PrivateZoneKey[]>;
   readonly log: Logged[];
+  /** Run after each evaluation of policy, before its outcome is used: whatever may happen meanwhile. */
+  readonly meanwhile: { evaluated?: (() => Promise<void> | void) | undefined };
   /** By pod UID; a pod that is not named is alive. */
   readonly pods: Map<string, 'gone' | 'unknown'>;
   readonly storePath: string;
@@ -79,6 +81,15 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
     [ZONE_UID, BANK_UID].map((uid) => [uid, [generateZoneKey(activeAt, activeAt), generateZoneKey(activeAt)]]),
   );
   const source = createSource(shopWorld(keys));
+  const meanwhile: TestSTS['meanwhile'] = {};
+  const slowPolicies: typeof policies = {
+    ...policies,
+    async evaluate(...question) {
+      const outcomes = await policies.evaluate(...question);
+      await meanwhile.evaluated?.();
+      return outcomes;
+    },
+  };
   const pods = new Map<string, 'gone' | 'unknown'>();
   const log: Logged[] = [];
   const write = (level: Logged['level']) => (members: Logged['members'], message: string) =>
@@ -91,7 +102,7 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
       source,
       signingKeys: { keys: (uid) => keys.get(uid) ?? [] },
       workloads: createWorkloads(pods),
-      policies,
+      policies: slowPolicies,
       store,
       clock,
       randomBytes,
@@ -112,6 +123,7 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
   return {
     keys,
     log,
+    meanwhile,
     pods,
     storePath,
     url: () => running.url,
@@ -212,7 +224,7 @@ function sendTo(url: string, { method = 'GET', path = '/', headers, body, localA
 export const BY_SECRET = { zone_id: ZONE, application_id: 'shop.cart', client_secret: SECRET } as const;
 export const READ = { resource: PAYMENTS, scope: 'read' } as const;
 
-export const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 
 export function byAssertion(client_assertion: string): Form {
   return { zone_id: ZONE, client_assertion, client_assertion_type: JWT_BEARER };

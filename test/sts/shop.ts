@@ -16,7 +16,7 @@ export const OLD_SECRET = 'cart-secret-old-0000000000000000000000000000';
 export const TILL_SECRET = 'till-secret-000000000000000000000000000000000';
 export const BANK_SECRET = 'bank-secret-000000000000000000000000000000000';
 
-export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** `transfer` is denied, `brief` shortened, `broken` cannot be evaluated, `silent` is allowed by no policy. */
 const REGO = `package caracal.policy.shop
