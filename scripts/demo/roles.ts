@@ -13,6 +13,7 @@ const API_SERVER = 'https://kubernetes.default.svc';
 export async function installRoles(cluster: Cluster): Promise<void> {
   await cluster.installCRDs();
   await cluster.kubectl(['apply', '-f', join(ROOT, 'install/namespace.yaml'), '-f', join(ROOT, 'install/rbac.yaml')]);
+  await cluster.kubectl(['apply', '-f', join(ROOT, 'scripts/demo/controllerPod.yaml')]);
 }
 
 export async function startSTS(cluster: Cluster, folder: string, issuer: string): Promise<RunningProcess> {
@@ -28,7 +29,10 @@ export async function startSTS(cluster: Cluster, folder: string, issuer: string)
 export async function startController(cluster: Cluster, folder: string, issuer: string): Promise<RunningProcess> {
   const token = await cluster.serviceAccountToken(SYSTEM, 'caracal-controller', API_SERVER);
   const forSTS = join(folder, 'controller-token');
-  await writeFile(forSTS, await cluster.serviceAccountToken(SYSTEM, 'caracal-controller', issuer), { mode: 0o600 });
+  const pod = { name: 'caracal-controller' };
+  await writeFile(forSTS, await cluster.serviceAccountToken(SYSTEM, 'caracal-controller', issuer, pod), {
+    mode: 0o600,
+  });
   const health = `127.0.0.1:${await freePort()}`;
   const controller = startCaracal([
     ...['controller', '--kubeconfig', cluster.kubeconfigFor(token), '--issuer', issuer],

@@ -75,9 +75,10 @@ export function createConfiguration(ports: ConfigurationPorts): Configuration {
   const pass = async (): Promise<void> => {
     const seen = source.versions();
     const { snapshot, nextChange } = compiler.compile(source.world(), clock.now(), NOTHING_GATHERED);
-    await serve(snapshot, { served, announced, replace }, ports);
+    const isWhole = await serve(snapshot, { served, announced, replace }, ports);
     versions = seen;
-    schedule(nextChange);
+    if (isWhole) schedule(nextChange);
+    else retryLater();
   };
 
   const wake = (): Promise<void> => {
@@ -136,23 +137,27 @@ interface Serving {
   readonly replace: (id: string, after: ServedZone | undefined, change: AuthorityChange | undefined) => void;
 }
 
-/** Every zone that changed, one beside the other; a slow policy of one holds up no other. */
-async function serve(snapshot: Snapshot, serving: Serving, ports: ConfigurationPorts): Promise<void> {
+/**
+ * Every zone that changed, one beside the other; a slow policy of one holds up no other. False where a policy set is
+ * not ready: such a zone denies exchanges, and is looked at again.
+ */
+async function serve(snapshot: Snapshot, serving: Serving, ports: ConfigurationPorts): Promise<boolean> {
   for (const [id, { snapshot: before }] of [...serving.served]) {
     if (snapshot.zones.has(id)) continue;
     serving.announced.delete(id);
     serving.replace(id, undefined, diffZones(before, undefined));
   }
   const changed = [...snapshot.zones.values()].filter((zone) => serving.announced.get(zone.id)?.digest !== zone.digest);
-  await Promise.all(changed.map((zone) => serveZone(zone, serving, ports)));
+  const prepared = await Promise.all(changed.map((zone) => serveZone(zone, serving, ports)));
+  return prepared.every((isPrepared) => isPrepared);
 }
 
 async function serveZone(
   zone: ZoneSnapshot,
   { served, announced, replace }: Serving,
   ports: ConfigurationPorts,
-): Promise<void> {
-  await prepare(zone, ports);
+): Promise<boolean> {
+  const isPrepared = await prepare(zone, ports);
   const last = announced.get(zone.id);
   const known = last?.uid === zone.uid ? last : undefined;
   const present = served.get(zone.id);
@@ -163,17 +168,18 @@ async function serveZone(
     const { epoch } = await ports.store.raiseEpoch(zone.uid, zone.digest, change);
     replace(zone.id, { snapshot: zone, epoch }, change);
   }
-  announced.set(zone.id, zone);
+  if (isPrepared) announced.set(zone.id, zone);
+  return isPrepared;
 }
 
-async function prepare(zone: ZoneSnapshot, { policies, log }: ConfigurationPorts): Promise<void> {
-  if (!zone.policy) return;
+async function prepare(zone: ZoneSnapshot, { policies, log }: ConfigurationPorts): Promise<boolean> {
+  if (!zone.policy) return true;
   const preparing = policies.prepare(zone.uid, zone.policy.digest, zone.policy.modules);
   const prepared = await within(preparing, PREPARE_MS);
-  if (prepared === undefined)
-    log.warn({ zone: zone.id }, 'the policy set takes long to compile; exchanges are denied until it is ready');
-  else if (!prepared.ok)
-    log.error({ zone: zone.id, error: prepared.message }, 'the policy set cannot be evaluated; exchanges are denied');
+  if (prepared?.ok) return true;
+  const reason = prepared?.message ?? 'it takes long to compile';
+  log.error({ zone: zone.id, error: reason }, 'the policy set is not ready; exchanges are denied until it is');
+  return false;
 }
 
 async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {

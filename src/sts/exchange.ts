@@ -48,7 +48,7 @@ export async function exchange(call: ExchangeCall, ports: ExchangePorts): Promis
   const request = toRequest(form, client, subject, zone);
   limitMints(zone, ports);
   signingKeyOf(zone, ports);
-  const { decided, record } = await decideAndRecord(request, call, [...client.consume, ...subject.consume], ports);
+  const { decided, record } = await decideAndRecord(request, call, toEffects(client, subject), ports);
   if (decided.result.type === 'denial') throw toDenialError(decided.result, record.id);
   return mint(decided.result, decided.zone, record, ports);
 }
@@ -155,6 +155,18 @@ function checkTarget({ resources, scopes }: TokenForm): void {
   if (scopes === undefined) throw new OAuthError('invalid_scope', 'scope is required with a resource');
 }
 
+/** What a permit brings about besides its record. */
+interface Effects {
+  readonly consume: readonly SingleUse[];
+  /** The request is an authentication of its own; a session that it names or presents has its record already. */
+  readonly opensRecord: boolean;
+}
+
+function toEffects(client: Authenticated, { consume, from, notAfter }: AuthenticatedSubject): Effects {
+  const opensRecord = from === 'idToken' || (from === 'application' && notAfter === undefined);
+  return { consume: [...client.consume, ...consume], opensRecord };
+}
+
 interface Recorded {
   readonly decided: Decided;
   readonly record: DecisionRecord;
@@ -164,17 +176,18 @@ interface Recorded {
 async function decideAndRecord(
   request: ExchangeRequest,
   call: ExchangeCall,
-  consume: readonly SingleUse[],
+  effects: Effects,
   ports: ExchangePorts,
 ): Promise<Recorded> {
-  let unspent = consume;
+  let pending = effects;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const zone = ports.configuration.zone(request.zoneID);
     if (!zone) throw new OAuthError('zone_invalid', 'no accepted Zone has this id');
-    const decided = await decide(zone, request, ports.clock.now(), ports.policies);
-    const record = toRecord(decided, request, call, ports);
-    const head = await commit(record, decided, unspent, ports);
-    unspent = [];
+    const now = ports.clock.now();
+    const decided = await decide(zone, request, now, ports.policies);
+    const record = toRecord(decided, request, call, now, ports);
+    const head = await commit(record, decided, pending, ports);
+    pending = { ...effects, consume: [] };
     if (head <= zone.epoch || decided.result.type === 'denial') return { decided, record };
     if (!(await ports.configuration.reached(request.zoneID, head, EPOCH_WAIT_MS))) break;
   }
@@ -185,10 +198,10 @@ async function decideAndRecord(
 async function commit(
   record: DecisionRecord,
   { result, zone }: Decided,
-  consume: readonly SingleUse[],
+  { consume, opensRecord }: Effects,
   ports: ExchangePorts,
 ): Promise<number> {
-  const authorityRecord = result.type === 'permit' ? toAuthorityRecord(result, zone, ports) : undefined;
+  const authorityRecord = result.type === 'permit' && opensRecord ? toAuthorityRecord(result, zone, ports) : undefined;
   try {
     const committed = await ports.store.commit({
       decision: record,
@@ -218,10 +231,10 @@ function toRecord(
   decided: Decided,
   request: ExchangeRequest,
   call: ExchangeCall,
+  now: number,
   ports: ExchangePorts,
 ): DecisionRecord {
   const { result, zone, inputs, outcomes } = decided;
-  const now = ports.clock.now();
   const base = {
     id: uuidv7(now, ports.randomBytes),
     zoneUID: zone.snapshot.uid,

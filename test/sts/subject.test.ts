@@ -250,6 +250,14 @@ describe('a login as subject token', () => {
 });
 
 describe('session_id', () => {
+  it('X-21 never lengthens the session it names, also when the STS has forgotten it meanwhile', async () => {
+    const sid = await podSID();
+    const before = await sts.store().authorityRecord(ZONE_UID, sid);
+    await sts.restart();
+    sts.advance(600);
+    expect((await sts.token({ ...BY_SECRET, ...READ, session_id: sid })).status).toBe(200);
+    expect(await sts.store().authorityRecord(ZONE_UID, sid)).toEqual(before);
+  });
   const own = async () => decode(mandateOf(await sts.token({ ...BY_SECRET, ...READ }))).claims['sid'] as string;
   const podSID = async () => {
     const form = {

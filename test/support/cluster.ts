@@ -19,7 +19,8 @@ export interface ClusterOptions {
 
 interface BoundPod {
   readonly name: string;
-  readonly uid: string;
+  /** Any pod of the name when absent. */
+  readonly uid?: string;
 }
 
 export interface Cluster {
@@ -279,6 +280,10 @@ async function createToken(
   const bound =
     pod === undefined
       ? []
-      : ['--bound-object-kind=Pod', `--bound-object-name=${pod.name}`, `--bound-object-uid=${pod.uid}`];
+      : [
+          '--bound-object-kind=Pod',
+          `--bound-object-name=${pod.name}`,
+          ...(pod.uid === undefined ? [] : [`--bound-object-uid=${pod.uid}`]),
+        ];
   return (await kubectl(['create', 'token', name, '-n', namespace, `--audience=${audience}`, ...bound])).trim();
 }
