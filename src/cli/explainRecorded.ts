@@ -68,8 +68,8 @@ function toFacts({ requestID, policyDigest, grants, denial }: DecisionRecord): s
   ]);
 }
 
-function toPolicyLines({ inputs = [], outcomes = [] }: DecisionRecord): readonly string[] {
-  return outcomes.flatMap((outcome, index) => toOutcomeLines(inputs[index]?.scope ?? '', outcome));
+function toPolicyLines({ request, outcomes = [] }: DecisionRecord): readonly string[] {
+  return outcomes.flatMap((outcome, index) => toOutcomeLines(request?.scopes[index] ?? '', outcome));
 }
 
 function toOutcomeLines(scope: string, outcome: PolicyOutcome): readonly string[] {

@@ -29,6 +29,10 @@ function addUp(program: Command, session: Session): void {
     .option(...NAMESPACE)
     .option(...OPA)
     .option('--allow-jwks-range <cidr...>', 'address ranges, private ones too, that key sets may be fetched from')
+    .option(
+      '--allow-upstream-range <cidr...>',
+      'address ranges, private ones too, that upstreams may be in; loopback always may',
+    )
     .addOption(logLevel('warn'));
   withExample(command, 'caracal up --manifests examples/quickstart').action(async (options: UpOptions) => {
     const { runUp } = await import('./up.ts');

@@ -33,9 +33,10 @@ const GATEWAY_FLAGS: readonly (readonly [flags: string, description: string])[] 
     'NAMESPACE/RESOURCE=LISTEN:TARGET: where to listen for a Resource, and the service behind; repeat for more',
   ],
   ['--edge <address>', 'where to listen for requests to the upstreams of Resources'],
-  ['--token-file <file>', "the gateway's ServiceAccount token, with the audience ISSUER/zones/ZONE/gateways"],
-  ['--issuer <url>', "base URL of the STS (default: from the token's audience)"],
-  ['--zone <id...>', "the zone, as NAMESPACE.NAME (default: from the token's audience)"],
+  [
+    '--token-file <file...>',
+    "the gateway's ServiceAccount token, with the audience ISSUER/zones/ZONE/gateways; repeat for more zones at an edge",
+  ],
   ['--sts <url>', 'where to reach the STS if not at the issuer'],
   ['--sts-ca <file>', 'PEM certificates to trust for the STS'],
   ['--admin <address>', 'where /health, /ready and /metrics are served'],

@@ -52,6 +52,8 @@ export interface UpStart {
   readonly opa: string;
   readonly opaCache: string;
   readonly allowJWKSRanges: readonly string[];
+  /** Besides loopback. */
+  readonly allowUpstreamRanges: readonly string[];
   readonly logLevel: LogLevel;
 }
 

@@ -18,6 +18,7 @@ export interface UpOptions {
   readonly namespace: string;
   readonly opa?: string;
   readonly allowJwksRange?: readonly string[];
+  readonly allowUpstreamRange?: readonly string[];
   readonly logLevel: LogLevel;
 }
 
@@ -35,6 +36,7 @@ export async function runUp(options: UpOptions, starters: Starters, runtime: Run
       opa: await findOPA(options.opa, runtime),
       opaCache: opaCache(runtime),
       allowJWKSRanges: options.allowJwksRange ?? [],
+      allowUpstreamRanges: options.allowUpstreamRange ?? [],
       logLevel: options.logLevel,
     },
     runtime,

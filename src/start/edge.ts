@@ -15,6 +15,8 @@ export interface EdgeConfig {
   readonly issuer: string;
   readonly host: string;
   readonly port: number;
+  /** CIDR ranges, private ones too, that upstreams may be in; loopback always may. */
+  readonly allowUpstreamRanges: readonly string[];
 }
 
 export interface EdgePorts {
@@ -72,7 +74,11 @@ function zonesOf(source: FolderSource): readonly string[] {
     .sort();
 }
 
-function openGateway({ issuer, host, port }: EdgeConfig, zones: readonly string[], ports: EdgePorts) {
+function openGateway(
+  { issuer, host, port, allowUpstreamRanges }: EdgeConfig,
+  zones: readonly string[],
+  ports: EdgePorts,
+) {
   const { workloadIssuer, clock, randomBytes, log } = ports;
   const token = (zoneID: string) =>
     issueServiceAccountToken(
@@ -90,7 +96,7 @@ function openGateway({ issuer, host, port }: EdgeConfig, zones: readonly string[
       protect: [],
       edge: { host, port },
       // On a laptop the upstreams are this machine's own.
-      allowUpstreamRanges: LOOPBACK,
+      allowUpstreamRanges: [...LOOPBACK, ...allowUpstreamRanges],
       drainMs: 1000,
     },
     { clock, randomBytes, log },

@@ -63,7 +63,10 @@ async function assemble(start: UpStart, runtime: Runtime, closing: Closing): Pro
   await controller.start();
   await untilSettled(source);
   const edge = closing.closes(
-    await startEdge({ issuer, host: HOST, port: start.port + 1 }, { source, workloadIssuer, clock, randomBytes, log }),
+    await startEdge(
+      { issuer, host: HOST, port: start.port + 1, allowUpstreamRanges: start.allowUpstreamRanges },
+      { source, workloadIssuer, clock, randomBytes, log },
+    ),
   );
   const zones = source
     .world()

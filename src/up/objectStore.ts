@@ -50,6 +50,8 @@ export class WriteConflict extends Error {
 export interface ObjectStore {
   state(): StoreState;
   get(key: string): StoredObject | undefined;
+  /** Gives out a version for a change of what is kept elsewhere, such as keys. */
+  advance(): void;
   /** Makes the store hold exactly what the files want, besides what the controller wrote. True if anything changed. */
   apply(desired: Desired): boolean;
   createRevision(revision: RevisionDraft): void;
@@ -85,6 +87,7 @@ export function createObjectStore(initial: StoreState, ports: ObjectStorePorts):
   return {
     state: () => ({ version: 1, counter, objects: [...objects.values()], namespaces: [...namespaces.values()] }),
     get: (key) => objects.get(key),
+    advance: () => void nextVersion(),
     apply(desired) {
       const before = counter;
       applyNamespaces(namespaces, desired, nextVersion, ports);

@@ -72,7 +72,6 @@ export function createFolderSource(config: FolderSourceConfig, ports: FolderSour
   let store = createObjectStore(EMPTY_STATE, ports);
   let keySets: ReadonlyMap<string, StoredKeySet> = new Map();
   let world: World | undefined;
-  let keyVersion = 0;
   let lastLook = clock.monotonic();
   let report: FolderReport = { problems: [], notes: [] };
   let closed = false;
@@ -108,17 +107,21 @@ export function createFolderSource(config: FolderSourceConfig, ports: FolderSour
     () => void look().catch(ports.onError),
   );
 
+  let started: Promise<void> | undefined;
+  const begin = async () => {
+    await prepareDataFolder(config.data);
+    store = createObjectStore(parseState(await readText(statePath), statePath), ports);
+    keySets = await files.load();
+    await look();
+    await saver.flush();
+  };
+
   return {
-    async start() {
-      await prepareDataFolder(config.data);
-      store = createObjectStore(parseState(await readText(statePath), statePath), ports);
-      keySets = await files.load();
-      await look();
-      await saver.flush();
-    },
+    // Controller and STS each start what they read from: here it is one thing.
+    start: () => (started ??= begin()),
     world: () => (world ??= toWorld(store.state(), keySets, config.systemNamespace)),
     versions() {
-      const version = String(store.state().counter + keyVersion);
+      const version = String(store.state().counter);
       return Object.fromEntries(KINDS.map((kind) => [kind, version]));
     },
     keys(zoneUID) {
@@ -138,7 +141,7 @@ export function createFolderSource(config: FolderSourceConfig, ports: FolderSour
         else await files.write(zoneUID, keys);
         const others = [...keySets].filter(([uid]) => uid !== zoneUID);
         keySets = new Map(keys.length === 0 ? others : [...others, [zoneUID, { ok: true, keys }]]);
-        keyVersion += 1;
+        store.advance();
         touch();
       },
     }),

@@ -1,0 +1,187 @@
+/** `caracal explain`: which check, Grant or rule decides, by file and line. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { DecisionRecord } from '../../src/authority/decision.ts';
+import { openSQLiteStore } from '../../src/store/sqlite.ts';
+import { OPA } from './manifests.ts';
+import { ROOT, run } from './run.ts';
+
+const QUICKSTART = join(ROOT, 'examples/quickstart');
+const explain = (...args: readonly string[]) =>
+  run(['explain', QUICKSTART, '--opa', OPA, '--application', 'quickstart.assistant', ...args]);
+const ORDERS = ['--resource', 'resource://orders'] as const;
+
+describe('caracal explain', () => {
+  it('names the rule that denies, with file and line', async () => {
+    const { exit, out } = await explain(...ORDERS, '--scope', 'orders:write');
+    expect(exit).toBe(1);
+    expect(out).toContain(`${QUICKSTART}/policies.yaml:35: deny "placing orders needs a signed-in user"`);
+    expect(out).toContain(`${QUICKSTART}/policies.yaml:12: allow is true`);
+    expect(out).toContain('✓ quickstart/assistant-orders');
+    expect(out).toMatch(/denied, PolicyDenied: .*writes-need-a-user: placing orders needs a signed-in user\n$/);
+  });
+
+  it('names what each Grant lacks', async () => {
+    const { exit, out } = await explain(...ORDERS, '--scope', 'orders:refund');
+    expect(exit).toBe(1);
+    expect(out).toContain('✗ scopes are granted');
+    expect(out).toMatch(/✗ quickstart\/support-refunds \(.*grants.yaml:17\): lacks the application itself as subject/);
+    expect(out).toContain('denied, ScopeNotGranted');
+  });
+
+  it('permits for a user of the group, as long as policy says', async () => {
+    const { exit, out } = await explain(
+      ...ORDERS,
+      '--scope',
+      'orders:refund',
+      '--user',
+      'corp:alice',
+      '--group',
+      'support',
+    );
+    expect([exit, out]).toEqual([0, expect.stringContaining('permitted for 120 s by quickstart/support-refunds')]);
+  });
+
+  it('tells the same as JSON', async () => {
+    const { out } = await explain(
+      ...ORDERS,
+      '--scope',
+      'orders:write',
+      '--output',
+      'json',
+      '--now',
+      '2026-03-02T12:00:00Z',
+    );
+    expect(JSON.parse(out)).toMatchObject({
+      zone: 'quickstart.shop',
+      now: Date.parse('2026-03-02T12:00:00Z'),
+      decision: { type: 'denial', reason: 'PolicyDenied', scope: 'orders:write' },
+      policies: [
+        { policy: 'working-set', outcome: 'allows' },
+        { policy: 'writes-need-a-user', outcome: 'denies' },
+      ],
+    });
+  });
+
+  it('explains a login', async () => {
+    const { out } = await explain();
+    expect(out).toContain('quickstart.assistant logs in, for itself');
+    expect(out).toContain('permitted for 3600 s by no Grant (a login needs none)');
+  });
+
+  const wrong: Readonly<Record<string, readonly [args: readonly string[], exit: number, message: string]>> = {
+    'nothing to explain': [['explain'], 2, 'say what to explain'],
+    'no application': [['explain', QUICKSTART], 2, '--application NAMESPACE.NAME is required'],
+    'an unknown application': [
+      ['explain', QUICKSTART, '--application', 'a.b'],
+      1,
+      'the manifests have no Application a.b',
+    ],
+    'a resource without scope': [
+      ['explain', QUICKSTART, '--application', 'quickstart.assistant', ...ORDERS],
+      2,
+      '--scope is required',
+    ],
+    'a data folder without decisions': [
+      ['explain', '--decision', 'x', '--data', '/nowhere'],
+      1,
+      '--data /nowhere has no decisions',
+    ],
+  };
+  for (const [name, [args, exit, message]] of Object.entries(wrong)) {
+    it(`refuses ${name}`, async () => {
+      const result = await run([...args, '--opa', OPA]);
+      expect([result.exit, result.out, result.err]).toEqual([exit, '', expect.stringContaining(message)]);
+    });
+  }
+});
+
+describe('caracal explain --decision', () => {
+  it('tells a recorded denial from the data folder, while another process has it open', async () => {
+    const data = await mkdtemp(join(tmpdir(), 'caracal-explain-'));
+    const store = await openSQLiteStore({
+      path: join(data, 'store.db'),
+      clock: { now: () => Date.now() },
+      randomBytes,
+    });
+    await store.commit({ decision: DENIAL });
+    const told = await run(['explain', '--decision', DENIAL.id, '--data', data]);
+    const unknown = await run(['explain', '--decision', 'other', '--data', data]);
+    await store.close();
+    await rm(data, { recursive: true });
+    expect(told.exit).toBe(1);
+    expect(told.out).toBe(`decision d-1, zone shop.main, 2026-03-01T12:00:00.000Z
+shop.agent asked for write on resource://api, for itself, with serviceAccount
+
+facts
+  request r-1
+  policy sha256:00
+  nearest grant shop/agent-api, which lacks write
+
+policies
+  ✗ write (asked: base, careful)
+      base allows
+      careful denies: not on Sundays
+
+denied, PolicyDenied: policy denied scope write
+`);
+    expect([unknown.exit, unknown.err]).toEqual([1, expect.stringContaining('has no decision other')]);
+  });
+});
+
+const DENIAL: DecisionRecord = {
+  id: 'd-1',
+  zoneUID: 'z',
+  zoneID: 'shop.main',
+  at: Date.parse('2026-03-01T12:00:00Z'),
+  requestID: 'r-1',
+  kind: 'refusal',
+  outcome: 'denial',
+  epoch: 1,
+  policyDigest: 'sha256:00',
+  error: 'access_denied',
+  denial: {
+    type: 'denial',
+    reason: 'PolicyDenied',
+    message: 'policy denied scope write',
+    nearestGrant: { grant: 'shop/agent-api', missing: ['write'] },
+  },
+  request: {
+    zoneID: 'shop.main',
+    principal: {
+      applicationID: 'shop.agent',
+      applicationUID: 'a',
+      credential: 'serviceAccount',
+      instance: 'i',
+      workload: null,
+    },
+    subject: {
+      type: 'application',
+      issuer: '',
+      sub: 'shop.agent',
+      groups: [],
+      claims: {},
+      auth_time: null,
+      acr: null,
+      amr: [],
+    },
+    use: 'resource',
+    resource: 'resource://api',
+    scopes: ['write'],
+    ttlSeconds: undefined,
+    sid: 's',
+    rootSid: 's',
+    notAfter: undefined,
+  },
+  outcomes: [
+    {
+      permit: false,
+      denials: [{ policy: 'careful', reason: 'not on Sundays' }],
+      allowedBy: ['base'],
+      asked: ['base', 'careful'],
+    },
+  ],
+};
