@@ -8,6 +8,9 @@ import { table } from './table.ts';
 const INTRODUCTION = `# Kinds
 
 Generated from the code. All are namespaced, of \`${API_VERSION}\` and in the category \`caracal\` (\`kubectl get caracal\`). Names are DNS labels.
+
+Unknown fields are refused. Durations are written as \`15m\` or \`1h30m\`, instants as RFC 3339. In YAML, put the member \`"y"\` of a JWK in quotes: a bare
+\`y\` is a boolean to kubectl.
 `;
 
 export function kindsReference(): string {
@@ -47,14 +50,23 @@ function fieldsOf(schema: StructuralSchema, path: string, showsRequired: boolean
 
 function toType(schema: StructuralSchema, isRequired: boolean): string {
   const bounds = [
-    schema.enum && schema.enum.map((one) => `\`${one}\``).join(' or '),
-    toRange(schema.minLength, schema.maxLength, 'characters'),
-    toRange(schema.minItems, schema.maxItems, 'items'),
-    toRange(schema.minimum, schema.maximum, ''),
+    ...boundsOf(schema),
+    ...(schema.items ? boundsOf(schema.items).map((bound) => `${bound} each`) : []),
+    ...(schema.additionalProperties ? boundsOf(schema.additionalProperties).map((bound) => `${bound} each`) : []),
     schema.default !== undefined && typeof schema.default !== 'object' && `default \`${String(schema.default)}\``,
     isRequired && 'required',
   ].filter((part) => typeof part === 'string' && part !== '');
   return [typeName(schema), ...bounds].join(', ');
+}
+
+function boundsOf(schema: StructuralSchema): readonly string[] {
+  return [
+    schema.enum?.map((one) => `\`${one}\``).join(' or ') ?? '',
+    toRange(schema.minLength, schema.maxLength, 'characters'),
+    toRange(schema.minItems, schema.maxItems, 'items'),
+    toRange(undefined, schema.maxProperties, 'entries'),
+    toRange(schema.minimum, schema.maximum, ''),
+  ].filter((bound) => bound !== '');
 }
 
 function typeName({ type, items, format, additionalProperties }: StructuralSchema): string {
