@@ -21,7 +21,7 @@ export function cliReference(): string {
   const program = createProgram(session);
   const intro = `# The command line
 
-<!-- Generated from src/cli by \`npm run verify\`; do not edit. -->
+<!-- Generated from src/cli by \`npm run generate\`; do not edit. -->
 
 Exit codes: 0 done, 1 refused or failed, 2 called wrongly. Every command has \`--help\`.
 `;

@@ -16,7 +16,7 @@ import type { FolderSource } from '../up/source.ts';
 import { createWorkloadDirectory, openWorkloadIssuer } from '../up/workloads.ts';
 import { createClosing } from './closing.ts';
 import type { Closing } from './closing.ts';
-import { startEdge } from './edge.ts';
+import { servedZones, startEdge } from './edge.ts';
 import { createLog } from './log.ts';
 import type { RoleLog } from './log.ts';
 import { untilSettled } from './settled.ts';
@@ -68,10 +68,7 @@ async function assemble(start: UpStart, runtime: Runtime, closing: Closing): Pro
       { source, workloadIssuer, clock, randomBytes, log },
     ),
   );
-  const zones = source
-    .world()
-    .zones.map(({ metadata }) => `${metadata.namespace}.${metadata.name}`)
-    .sort();
+  const zones = servedZones(source).map(({ id }) => id);
   return { ready: { issuer, gateway: edge.url, zones }, source, close: () => closing.close() };
 }
 

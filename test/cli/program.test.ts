@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { cliReference } from '../../src/cli/reference.ts';
+import { FLAGS } from '../../src/gateway/flags.ts';
+import { OPA } from './manifests.ts';
 import { ROOT, run } from './run.ts';
 
 const COMMANDS = [
@@ -139,4 +141,49 @@ describe('caracal token', () => {
     const { exit, err } = await run(['token', '--zone', 'shop.shop', '--assertion-file', '/nowhere/token']);
     expect([exit, err]).toEqual([1, expect.stringContaining('--assertion-file /nowhere/token cannot be read')]);
   });
+});
+
+describe('caracal gateway', () => {
+  it('is described with exactly the flags that the gateway reads', () => {
+    const [, section = ''] = cliReference().split('\n## caracal gateway\n');
+    const described = [...section.split('\n## ')[0]!.matchAll(/^\| `--([a-z-]+)/gm)].map((match) => match[1]!);
+    expect(described.sort()).toEqual(
+      Object.keys(FLAGS)
+        .filter((flag) => flag !== 'help')
+        .sort(),
+    );
+  });
+
+  it('hands its flags to the gateway, which judges them', async () => {
+    const { exit, out, err } = await run(['gateway', '--protect', 'nonsense', '--token-file', 'x']);
+    expect([exit, out, err]).toEqual([2, '', expect.stringContaining('must be NAMESPACE/RESOURCE=LISTEN:TARGET')]);
+  });
+
+  it('names a token file that is not there', async () => {
+    const { exit, err } = await run(['gateway', '--edge', '127.0.0.1:0', '--token-file', '/nowhere/token']);
+    expect([exit, err]).toEqual([1, expect.stringContaining('/nowhere/token')]);
+  });
+});
+
+describe('roles on a cluster', () => {
+  const wrong: Readonly<Record<string, readonly [args: readonly string[], message: string]>> = {
+    'an issuer with a trailing slash': [['sts', '--issuer', 'https://sts.example.com/'], 'without a trailing slash'],
+    'an address that is none': [['sts', '--issuer', 'https://s', '--listen', 'here'], '--listen "here" is no address'],
+    'a certificate without its key': [['sts', '--issuer', 'https://s', '--tls-cert', 'c'], 'go together'],
+    'a controller that is no ServiceAccount': [
+      ['sts', '--issuer', 'https://s', '--controller', 'c'],
+      'write NAMESPACE/NAME',
+    ],
+    'a controller without issuer': [['controller'], '--issuer <url> is required'],
+    'a controller outside of any cluster': [
+      ['controller', '--issuer', 'https://s', '--opa', OPA],
+      'name a cluster with --kubeconfig',
+    ],
+  };
+  for (const [name, [args, message]] of Object.entries(wrong)) {
+    it(`refuse ${name}`, async () => {
+      const { exit, err } = await run(args, { env: {} });
+      expect([exit, err]).toEqual([2, expect.stringContaining(message)]);
+    });
+  }
 });
