@@ -1,6 +1,5 @@
 /** What policy adds to an explanation: the decision itself, and which rules, by file and line, led to it. */
 import { checkExchange } from '../authority/checks.ts';
-import type { CheckedExchange } from '../authority/checks.ts';
 import { decideExchange } from '../authority/decide.ts';
 import type { ExchangeRequest } from '../authority/decision.ts';
 import type { PolicyInput } from '../authority/policyInput.ts';
@@ -10,6 +9,7 @@ import type { PolicyExplanation as ExplainedModule } from '../policy/explain.ts'
 import type { OPA } from '../policy/opa.ts';
 import { createPolicyEngine } from '../policy/workers.ts';
 import type { OfflineEntry } from '../up/offline.ts';
+import type { PolicyPlace } from '../up/recordedPolicies.ts';
 import type { Explanation, ExplainedRule, PolicyExplanation } from './explainText.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -38,7 +38,8 @@ export async function explainPolicies(
     await engine.prepare(zone.uid, digest, modules);
     const outcomes = await engine.evaluate(zone.uid, digest, checked.inputs);
     const decision = decideExchange(checked, outcomes, zone, now);
-    return { policies: await explainModules(checked.inputs, modules, question), decision };
+    const places = toPlaces(question.entries, zone.namespace);
+    return { policies: await explainModules(checked.inputs, modules, places, opa), decision };
   } finally {
     await engine.close();
   }
@@ -49,39 +50,42 @@ function toDecision(checked: ReturnType<typeof checkExchange>): Explanation['dec
   throw new Error('checks passed in a zone without policy');
 }
 
-async function explainModules(
-  inputs: CheckedExchange['inputs'],
+/** What each module says of each input, and which of its rules say it. */
+export async function explainModules(
+  inputs: readonly PolicyInput[],
   modules: readonly PolicyModule[],
-  { zone, entries, opa }: PolicyQuestion,
+  places: readonly PolicyPlace[],
+  opa: OPA,
 ): Promise<readonly PolicyExplanation[]> {
-  const explained = await Promise.all(inputs.map((input) => explainInput(input, modules, opa)));
-  return explained.flat().map(({ scope, module }) => toExplanation(scope, module, zone.namespace, entries));
-}
-
-async function explainInput(input: PolicyInput, modules: readonly PolicyModule[], opa: OPA) {
-  const explained = await explainPolicy(opa, modules, input);
-  return explained.map((module) => ({ scope: input.scope, module }));
-}
-
-function toExplanation(
-  scope: string,
-  module: ExplainedModule,
-  namespace: string,
-  entries: readonly OfflineEntry[],
-): PolicyExplanation {
-  const entry = entries.find(
-    (one) => one.kind === 'Policy' && one.namespace === namespace && one.name === module.policy,
+  const explained = await Promise.all(
+    inputs.map(async (input) => {
+      const said = await explainPolicy(opa, modules, input);
+      return said.map((module) => toExplanation(input.scope, module, places));
+    }),
   );
-  const place = (line: number) => ({
-    file: entry?.file ?? '',
-    line: line === 0 ? (entry?.lineOf('spec.rego') ?? 0) : (entry?.lineInText('spec.rego', line) ?? 0),
-  });
-  return {
-    policy: module.policy,
-    scope,
-    outcome: module.outcome,
-    rules: toRules(module).map(({ line, text }) => ({ ...place(line), text })),
-  };
+  return explained.flat();
+}
+
+function toPlaces(entries: readonly OfflineEntry[], namespace: string): readonly PolicyPlace[] {
+  return entries
+    .filter((entry) => entry.kind === 'Policy' && entry.namespace === namespace)
+    .map(({ name, file, lineOf, lineInText }) => ({
+      name,
+      file,
+      line: lineOf('spec.rego'),
+      lineInText: (line) => lineInText('spec.rego', line),
+    }));
+}
+
+function toExplanation(scope: string, module: ExplainedModule, places: readonly PolicyPlace[]): PolicyExplanation {
+  const place = places.find(({ name }) => name === module.policy);
+  const file = place?.file ?? '';
+  const rules = toRules(module).map(({ line, text }) => ({
+    file,
+    line: (line === 0 ? place?.line : place?.lineInText(line)) ?? 0,
+    text,
+  }));
+  return { policy: module.policy, scope, outcome: module.outcome, rules };
 }
 
 /** Denials by their words, other rules by what they are; `line` is of the policy's text, 0 where it is not known. */

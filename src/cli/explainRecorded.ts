@@ -3,19 +3,41 @@ import { join, resolve } from 'node:path';
 import type { DecisionRecord } from '../authority/decision.ts';
 import type { PolicyOutcome } from '../authority/policyInput.ts';
 import { openSQLiteReader } from '../store/reader.ts';
+import { findRecordedPolicies } from '../up/recordedPolicies.ts';
+import { readState } from '../up/stateFile.ts';
+import { openOPA } from './check.ts';
+import { explainModules } from './explainPolicies.ts';
+import { toPolicyLines } from './explainText.ts';
+import type { PolicyExplanation } from './explainText.ts';
 import { CommandError } from './runtime.ts';
 import type { ExitCode, Runtime } from './runtime.ts';
 import { STORE_FILE } from './storeFile.ts';
 
 export interface RecordedOptions {
   readonly data: string;
+  readonly opa?: string;
   readonly output: 'text' | 'json';
 }
 
 export async function explainRecorded(id: string, options: RecordedOptions, runtime: Runtime): Promise<ExitCode> {
   const record = await readDecision(id, options.data, runtime);
-  runtime.out(options.output === 'json' ? `${JSON.stringify(record, undefined, 2)}\n` : toRecordText(record));
+  const policies = await explainAgain(record, options, runtime);
+  const text = () => toRecordText(record, policies);
+  runtime.out(options.output === 'json' ? `${JSON.stringify({ ...record, policies }, undefined, 2)}\n` : text());
   return record.outcome === 'permit' ? 0 : 1;
+}
+
+/** The same inputs to the same policies, for the rules that fired; empty where no policy was asked, or its text is pruned. */
+async function explainAgain(
+  { inputs = [], policyDigest, zoneID }: DecisionRecord,
+  options: RecordedOptions,
+  runtime: Runtime,
+): Promise<readonly PolicyExplanation[]> {
+  if (inputs.length === 0 || policyDigest === undefined) return [];
+  const state = await readState(resolve(runtime.cwd, options.data));
+  const recorded = await findRecordedPolicies(state, zoneID.slice(0, zoneID.indexOf('.')), policyDigest);
+  if (!recorded) return [];
+  return explainModules(inputs, recorded.modules, recorded.places, await openOPA(options, runtime));
 }
 
 async function readDecision(id: string, data: string, { cwd }: Runtime): Promise<DecisionRecord> {
@@ -39,11 +61,12 @@ function openReader(path: string, data: string) {
   }
 }
 
-function toRecordText(record: DecisionRecord): string {
+function toRecordText(record: DecisionRecord, policies: readonly PolicyExplanation[]): string {
   const sections = [
     `${toHeadline(record)}\n`,
     toFacts(record),
-    toSection('policies', toPolicyLines(record)),
+    toSection('policies', toOutcomes(record)),
+    toSection('rules', policies.flatMap(toPolicyLines)),
     `${toDecisionLine(record)}\n`,
   ];
   return sections.filter((section) => section !== '').join('\n');
@@ -68,7 +91,7 @@ function toFacts({ requestID, policyDigest, grants, denial }: DecisionRecord): s
   ]);
 }
 
-function toPolicyLines({ request, outcomes = [] }: DecisionRecord): readonly string[] {
+function toOutcomes({ request, outcomes = [] }: DecisionRecord): readonly string[] {
   return outcomes.flatMap((outcome, index) => toOutcomeLines(request?.scopes[index] ?? '', outcome));
 }
 

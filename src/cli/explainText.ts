@@ -66,7 +66,7 @@ function toGrantLine({ grant, file, line, scopes, lacks }: ConsideredGrant): str
   return `${lacks.length === 0 ? '✓' : '✗'} ${grant} (${file}:${line}): ${end}`;
 }
 
-function toPolicyLines({ policy, scope, outcome, rules }: PolicyExplanation): readonly string[] {
+export function toPolicyLines({ policy, scope, outcome, rules }: PolicyExplanation): readonly string[] {
   const mark = outcome === 'allows' ? '✓' : outcome === 'denies' || outcome === 'failed' ? '✗' : '-';
   const head = `${mark} ${policy} ${outcome}${toScopeWords(outcome, scope)}`;
   return [head, ...rules.map(({ file, line, text }) => `    ${file}:${line}: ${text}`)];

@@ -8,8 +8,8 @@ const PASSING: ReadonlySet<string> = new Set(['Pending', 'NoReplica', 'KeysPendi
 /** What hangs for longer hangs on something else than the start. */
 const LIMIT_MS = 20_000;
 
-/** Resolves when no object's state is still on its way, or after the limit: the table then shows which. */
-export async function untilSettled(source: FolderSource, limit = LIMIT_MS): Promise<void> {
+/** Resolves when no object's state is still on its way, or after the limit (the table then shows which), or to end. */
+export async function untilSettled(source: FolderSource, stopped: AbortSignal): Promise<void> {
   let stop: () => void = () => undefined;
   let timer: NodeJS.Timeout | undefined;
   await new Promise<void>((resolve) => {
@@ -17,7 +17,8 @@ export async function untilSettled(source: FolderSource, limit = LIMIT_MS): Prom
       if (isSettled(source)) resolve();
     };
     stop = source.onChange(look);
-    timer = setTimeout(resolve, limit);
+    timer = setTimeout(resolve, LIMIT_MS);
+    stopped.addEventListener('abort', () => resolve(), { once: true });
     look();
   });
   stop();

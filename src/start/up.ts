@@ -61,7 +61,7 @@ async function assemble(start: UpStart, runtime: Runtime, closing: Closing): Pro
   );
   await sts.start();
   await controller.start();
-  await untilSettled(source);
+  await untilSettled(source, runtime.stop);
   const edge = closing.closes(
     await startEdge(
       { issuer, host: HOST, port: start.port + 1, allowUpstreamRanges: start.allowUpstreamRanges },

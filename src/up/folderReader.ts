@@ -1,6 +1,6 @@
 /** Reads the manifest files below a list of paths, re-reading and re-parsing only what changed on disk. */
 import { readFile, readdir, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseManifest } from './manifest.ts';
 import type { ParsedManifest } from './manifest.ts';
 import type { ReadFile } from './plan.ts';
@@ -45,7 +45,7 @@ export function createFolderReader(paths: readonly string[], exclude?: string): 
         files.push({ id, manifest: entry.manifest });
       }
       cache = next;
-      return { files: files.toSorted((a, b) => (a.id < b.id ? -1 : 1)), folders: walk.folders };
+      return { files: files.toSorted((a, b) => (a.id < b.id ? -1 : 1)), folders: [...new Set(walk.folders)] };
     },
   };
 }
@@ -66,7 +66,11 @@ async function visit(path: string, isRoot: boolean, walk: Walk): Promise<void> {
       walk.folders.push(id);
       const names = (await readdir(id)).filter((name) => !name.startsWith('.')).sort();
       for (const name of names) await visit(join(path, name), false, walk);
-    } else if (info.isFile() && (isRoot || /\.(ya?ml|json)$/.test(id))) walk.found.set(id, { id, file: path });
+    } else if (info.isFile() && (isRoot || /\.(ya?ml|json)$/.test(id))) {
+      // Of a file that was named itself, its folder tells when it is replaced.
+      if (isRoot) walk.folders.push(dirname(id));
+      walk.found.set(id, { id, file: path });
+    }
   } catch (error) {
     // A file that went away between listing and looking is simply gone; a root that is missing is a mistake.
     if (isMissing(error) && !isRoot) return;

@@ -1,11 +1,10 @@
 /** A folder of manifests as the source of the configuration, with the API server's manners: identity, versions, last good state. */
 import { join } from 'node:path';
-import * as z from 'zod';
 import type { Clock, RandomBytes } from '../authority/clock.ts';
 import type { Publisher } from '../controller/ports.ts';
 import type { WatchedKind, World, WorldSource } from '../compiler/world.ts';
 import type { SigningKeySource } from '../sts/ports.ts';
-import { prepareDataFolder, readText, writeAtomically } from './dataFolder.ts';
+import { prepareDataFolder, writeAtomically } from './dataFolder.ts';
 import { createFolderReader } from './folderReader.ts';
 import type { FolderReading } from './folderReader.ts';
 import { createKeyFiles } from './keyFiles.ts';
@@ -15,6 +14,7 @@ import type { StoreState } from './objectStore.ts';
 import { planObjects } from './plan.ts';
 import type { Problem } from './problem.ts';
 import { createPublisher } from './publisher.ts';
+import { readState, STATE_FILE } from './stateFile.ts';
 import { createFolderWatcher } from './watcher.ts';
 import { toWorld } from './world.ts';
 
@@ -65,7 +65,7 @@ export function createFolderSource(config: FolderSourceConfig, ports: FolderSour
   const { clock } = ports;
   const reader = createFolderReader(config.paths, config.data);
   const files = createKeyFiles(join(config.data, 'keys'));
-  const statePath = join(config.data, 'state.json');
+  const statePath = join(config.data, STATE_FILE);
   const changed = createSignal<void>();
   const announce = createTick(() => changed.emit());
   const reported = createSignal<FolderReport>();
@@ -110,7 +110,7 @@ export function createFolderSource(config: FolderSourceConfig, ports: FolderSour
   let started: Promise<void> | undefined;
   const begin = async () => {
     await prepareDataFolder(config.data);
-    store = createObjectStore(parseState(await readText(statePath), statePath), ports);
+    store = createObjectStore(await readState(config.data), ports);
     keySets = await files.load();
     await look();
     await saver.flush();
@@ -175,25 +175,6 @@ async function settle(
 
 function isEmpty(manifest: FolderReading['files'][number]['manifest']): boolean {
   return manifest.documents.length === 0 && manifest.problems.length === 0;
-}
-
-const stateFile = z.object({
-  version: z.literal(1),
-  counter: z.int().min(0),
-  objects: z.array(z.looseObject({ object: z.looseObject({ kind: z.string(), metadata: z.looseObject({}) }) })),
-  namespaces: z.array(z.looseObject({ name: z.string() })),
-});
-
-/** Our own file, checked for shape only; a damaged one is refused rather than replaced, since it holds identities. */
-function parseState(text: string | undefined, path: string): StoreState {
-  if (text === undefined) return EMPTY_STATE;
-  try {
-    return stateFile.parse(JSON.parse(text)) as unknown as StoreState;
-  } catch (error) {
-    throw new Error(`${path} cannot be used: restore it, or delete the folder to begin anew with new identities`, {
-      cause: error,
-    });
-  }
 }
 
 interface Signal<T> {

@@ -98,6 +98,7 @@ describe('caracal up', () => {
     const explained = await run(['explain', '--decision', body.decision_id, '--data', data()]);
     expect(explained.exit).toBe(1);
     expect(explained.out).toContain('writes-need-a-user denies: placing orders needs a signed-in user');
+    expect(explained.out).toContain(`${file('policies.yaml')}:35: deny "placing orders needs a signed-in user"`);
   });
 
   it('reports a file that cannot be used with line, field and object while the last good state stays, and when it is mended', async () => {
