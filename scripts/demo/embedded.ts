@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments, stringify } from 'yaml';
 import type { Environment, EnvironmentOptions } from './environment.ts';
-import { caracal, freePort, startCaracal, startGateway, until } from './processes.ts';
+import { caracal, startCaracal, startGateway, until } from './processes.ts';
 import { withIdentityProvider } from './zone.ts';
+import { freePort } from '../../test/support/ports.ts';
 
 const QUICKSTART = join(import.meta.dirname, '../../examples/quickstart');
 

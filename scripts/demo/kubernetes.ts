@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { startCluster, type Cluster } from '../../test/support/cluster.ts';
 import { isOK } from './embedded.ts';
 import type { Environment, EnvironmentOptions } from './environment.ts';
-import { freePort, startGateway, until, type RunningProcess } from './processes.ts';
+import { startGateway, until, type RunningProcess } from './processes.ts';
 import { installRoles, startController, startSTS } from './roles.ts';
 import { withIdentityProvider } from './zone.ts';
+import { freePort } from '../../test/support/ports.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 

@@ -1,6 +1,5 @@
 /** Child processes of the demo: ours, started with the pinned Node and ended by pid. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
@@ -88,19 +87,6 @@ export async function caracal(args: readonly string[]): Promise<string> {
   });
   if (status !== 0) throw new Error(`caracal ${args.join(' ')} ended with ${status}:\n${errors}`);
   return output.trim();
-}
-
-/** A loopback port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  return port;
 }
 
 /** Polls until `probe` answers true; the demo's only waiting, bounded. */

@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cluster } from '../../test/support/cluster.ts';
 import { isOK } from './embedded.ts';
-import { freePort, startCaracal, until, type RunningProcess } from './processes.ts';
+import { startCaracal, until, type RunningProcess } from './processes.ts';
+import { freePort } from '../../test/support/ports.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SYSTEM = 'caracal-system';

@@ -3,10 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
-import { freePort, type RunningProcess } from '../../scripts/demo/processes.ts';
+import { type RunningProcess } from '../../scripts/demo/processes.ts';
 import { installRoles, startController, startSTS } from '../../scripts/demo/roles.ts';
 import { startCluster, type Cluster } from '../support/cluster.ts';
 import { MANIFESTS, ZONE } from './world.ts';
+import { freePort } from '../support/ports.ts';
 
 const GROUP = '/apis/caracal.run/v1alpha1/namespaces/bench';
 

@@ -4,13 +4,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { isOK } from '../../scripts/demo/embedded.ts';
-import { freePort, startGateway, until } from '../../scripts/demo/processes.ts';
+import { startGateway, until } from '../../scripts/demo/processes.ts';
 import { pin, residentMiB } from './cpu.ts';
 import { cpuPerRequest } from './exchange.ts';
 import { abba, print, printRatio, say } from './figure.ts';
 import type { LoadRequest } from './load.ts';
 import { startHAProxy } from './peers/haproxy.ts';
 import { FORM, ZONE, exchangeForm, startWorld, type BenchWorld } from './world.ts';
+import { freePort } from '../support/ports.ts';
 
 const FRESH = 4000;
 const ROUNDS = 3;

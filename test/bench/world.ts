@@ -2,7 +2,8 @@
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { caracal, freePort, startCaracal } from '../../scripts/demo/processes.ts';
+import { caracal, startCaracal } from '../../scripts/demo/processes.ts';
+import { freePort } from '../support/ports.ts';
 
 export const ZONE = 'bench.zone';
 export const RESOURCE = 'resource://orders';

@@ -6,7 +6,8 @@ import { request } from 'node:https';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePorts, startProcess, until, type OwnedProcess } from './processes.ts';
+import { startProcess, until, type OwnedProcess } from './processes.ts';
+import { freePorts } from './ports.ts';
 
 const KUBERNETES_VERSION = '1.37.2';
 const SERVICE_ACCOUNT_ISSUER = 'https://kubernetes.default.svc.cluster.local';

@@ -1,8 +1,7 @@
 /** Child processes of one test run: started with a log file, ended by pid, never outliving the process that started them. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface OwnedProcess {
@@ -56,13 +55,4 @@ export async function until(
     if (performance.now() > deadline) throw new Error(failure());
     await delay(everyMs);
   }
-}
-
-/** `count` different loopback ports that nothing listens on now. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
 }
