@@ -5,7 +5,8 @@ import type { MandateProblem } from '../tokens/verify.ts';
 import type { FailureBudget } from './failureBudget.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import { refuse, type Refusal } from './refusal.ts';
-import type { GatewayZone, ServedResource, Standing } from './zone.ts';
+import type { GatewayZone } from './zone.ts';
+import type { ServedResource, Standing } from './zoneState.ts';
 
 export interface Admission {
   readonly type: 'admission';
@@ -35,10 +36,9 @@ export function admit(
   if (!zone.isFresh()) return STALE;
   const verified = verify(token, served, source, ports);
   if ('type' in verified) return verified;
-  if (zone.isFrozen()) return refuse('invalid_token', 'the zone is frozen');
   const standing = zone.standing(verified, token);
   const decide = (known: Standing): Admission | Refusal =>
-    checkStanding(known) ??
+    checkStanding(known, zone) ??
     checkOperation(request, verified, served) ?? { type: 'admission', claims: verified, token, served, zone };
   return typeof standing === 'string' ? decide(standing) : standing.then(decide);
 }
@@ -85,7 +85,10 @@ function toRefusal(problem: MandateProblem, evidence: string): Refusal {
   }
 }
 
-function checkStanding(standing: Standing): Refusal | undefined {
+/** Freshness once more: the question took its time, or the process slept. */
+function checkStanding(standing: Standing, zone: GatewayZone): Refusal | undefined {
+  if (!zone.isFresh()) return STALE;
+  if (zone.isFrozen()) return refuse('invalid_token', 'the zone is frozen');
   if (standing === 'in_force') return undefined;
   if (standing === 'ended')
     return refuse('invalid_token', 'the mandate is no longer in force: its authority was taken away');

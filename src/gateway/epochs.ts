@@ -4,6 +4,8 @@ import type { MandateClaims } from '../authority/claims.ts';
 
 export interface Epochs {
   current(): number;
+  /** Another store or another zone counts anew: nothing that was known holds. */
+  reset(): void;
   /** A whole configuration of this epoch: what changed before it is not known. */
   restart(epoch: number): void;
   add(event: FeedEpoch): void;
@@ -20,6 +22,11 @@ export function createEpochs(): Epochs {
   let changes: FeedEpoch[] = [];
   return {
     current: () => current,
+    reset() {
+      current = 0;
+      knownSince = 0;
+      changes = [];
+    },
     restart(epoch) {
       if (epoch <= current) return;
       current = epoch;

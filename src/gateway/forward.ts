@@ -12,6 +12,8 @@ export interface Upstream {
   readonly basePath: string;
 }
 
+export type ForwardOutcome = 'forwarded' | 'upstream_unavailable' | 'upstream_timeout' | 'aborted';
+
 export interface Forwarding {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -20,12 +22,16 @@ export interface Forwarding {
   readonly requestID: string;
   readonly upstream: Upstream;
   /** Called once: how it ended. */
-  onEnd(outcome: 'forwarded' | 'upstream_unavailable' | 'upstream_timeout' | 'aborted'): void;
+  onEnd(outcome: ForwardOutcome): void;
 }
 
 export interface ForwardedRequest {
-  /** True where the response has no length: it may go on for ever. */
+  /** True where no length says when it ends: it may go on for ever. */
   isStream(): boolean;
+  /** Whom it waits for, when nothing moves; undefined: for the upstream's first byte. */
+  waitsFor(): 'client' | 'upstream' | undefined;
+  /** Changes whenever bytes move at the client's side. */
+  moved(): number;
   /** Ends both sides now. */
   cut(): void;
 }
@@ -46,37 +52,44 @@ export function forward(forwarding: Forwarding): ForwardedRequest {
     },
     exchange.handler,
   );
-  return { isStream: exchange.isStream, cut: exchange.cut };
+  return exchange;
 }
 
-function createExchange({ response, canonical, requestID, onEnd }: Forwarding) {
+function createExchange({ request, response, canonical, requestID, onEnd }: Forwarding) {
+  const { socket } = request;
   let controller: Controller | undefined;
-  let stream = false;
-  let ended = false;
-  let gone = false;
-  const end = (outcome: Parameters<Forwarding['onEnd']>[0]): void => {
-    if (ended) return;
-    ended = true;
+  let isEndless = false;
+  let hasEnded = false;
+  let isGone = false;
+  const end = (outcome: ForwardOutcome): void => {
+    if (hasEnded) return;
+    hasEnded = true;
     onEnd(outcome);
   };
   const resume = (): void => controller?.resume();
 
+  /** An upstream that nobody listens to any more is let go at once. */
+  const clientGone = (): void => {
+    isGone = true;
+    controller?.abort(new Error('the client went away'));
+    end('aborted');
+  };
+
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
       controller = started;
-      if (gone) started.abort(new Error('the client went away'));
+      if (isGone) started.abort(new Error('the client went away'));
     },
     onResponseStart(_controller, statusCode) {
       // Interim answers are the hop's own; 101 cannot come, since no upgrade is asked for.
-      if (statusCode < 200 || gone) return;
+      if (statusCode < 200 || isGone) return;
       const received = toTexts(controller?.rawHeaders);
-      const hasLength = received.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length');
-      stream = !hasLength && canonical.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304;
+      isEndless = canonical.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304 && !hasLength(received);
       response.writeHead(statusCode, toClientHeaders(received, requestID));
-      if (stream) response.flushHeaders();
+      if (isEndless) response.flushHeaders();
     },
     onResponseData(_controller, chunk) {
-      if (gone || response.write(chunk)) return;
+      if (isGone || response.write(chunk)) return;
       controller?.pause();
       response.once('drain', resume);
     },
@@ -86,38 +99,55 @@ function createExchange({ response, canonical, requestID, onEnd }: Forwarding) {
       end('forwarded');
     },
     onResponseError(_controller, error) {
+      if (isGone) return end('aborted');
       response.off('close', clientGone);
-      if (gone) return end('aborted');
-      const isTimeout =
-        'code' in error &&
-        (error.code === 'UND_ERR_HEADERS_TIMEOUT' ||
-          error.code === 'UND_ERR_BODY_TIMEOUT' ||
-          error.code === 'UND_ERR_CONNECT_TIMEOUT');
-      const code = isTimeout ? 'upstream_timeout' : 'upstream_unavailable';
+      const code = isTimeout(error) ? 'upstream_timeout' : 'upstream_unavailable';
+      // An answer that broke off must not look whole.
       if (response.headersSent) response.destroy();
-      else {
-        const message = isTimeout
-          ? 'the upstream did not answer in time'
-          : 'the upstream cannot be reached or its answer is malformed';
-        sendRefusal(response, refuse(code, message), { requestID, closes: true });
-      }
+      else sendRefusal(response, refuse(code, MESSAGES[code]), { requestID, closes: !request.complete });
       return end(code);
     },
   };
 
-  /** An upstream that nobody listens to any more is let go at once. */
-  const clientGone = (): void => {
-    gone = true;
-    controller?.abort(new Error('the client went away'));
-    end('aborted');
+  return {
+    handler,
+    clientGone,
+    isStream: () => isEndless || (canonical.bodyLength === undefined && !request.complete),
+    waitsFor(): 'client' | 'upstream' | undefined {
+      if (response.writableNeedDrain || (canonical.hasBody && !request.complete && !request.isPaused()))
+        return 'client';
+      return response.headersSent ? 'upstream' : undefined;
+    },
+    moved: () => socket.bytesRead + socket.bytesWritten,
+    cut(): void {
+      response.destroy();
+      clientGone();
+    },
   };
-  const cut = (): void => {
-    response.destroy();
-    clientGone();
-  };
-  return { handler, clientGone, cut, isStream: () => stream };
 }
 
-function toTexts(raw: Controller['rawHeaders']): string[] {
+const MESSAGES = {
+  upstream_timeout: 'the upstream did not answer in time',
+  upstream_unavailable: 'the upstream cannot be reached or its answer is malformed',
+} as const;
+
+const TIMEOUTS: ReadonlySet<unknown> = new Set([
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ETIMEDOUT',
+]);
+
+function isTimeout(error: Error): boolean {
+  return 'code' in error && TIMEOUTS.has(error.code);
+}
+
+function hasLength(received: readonly string[]): boolean {
+  return received.some(
+    (name, index) => index % 2 === 0 && name.length === 14 && name.toLowerCase() === 'content-length',
+  );
+}
+
+function toTexts(raw: Controller['rawHeaders']): readonly string[] {
   return Array.isArray(raw) ? raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1'))) : [];
 }

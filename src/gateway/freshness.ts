@@ -7,16 +7,21 @@ export interface Freshness {
   /** A heartbeat brought it back: everything until it was sent is known. */
   confirm(nonce: string | null): void;
   isFresh(staleAfterMs: number): boolean;
+  /** What time the STS says it is (Unix milliseconds): a wall clock far off can tell nothing of expiry. */
+  compare(stsTime: number): void;
   /** Milliseconds since the last proof. */
   age(): number;
 }
 
 /** Monotonic and wall clock further apart than this since the last proof: one of them was changed (security.md 10). */
 const MAX_DRIFT_MS = 2000;
+/** The skew that mandates are given, the second of a Date header, and the time that a call takes. */
+const MAX_SKEW_MS = 8000;
 const MAX_OUTSTANDING = 16;
 
 export function createFreshness(clock: Clock, newNonce: () => string): Freshness {
   const outstanding = new Map<string, { readonly monotonic: number; readonly wall: number }>();
+  let isWallWrong = false;
   let proof = { monotonic: Number.NEGATIVE_INFINITY, wall: 0 };
   return {
     issue() {
@@ -31,7 +36,11 @@ export function createFreshness(clock: Clock, newNonce: () => string): Freshness
       proof = sent;
       outstanding.delete(nonce!);
     },
+    compare(stsTime) {
+      isWallWrong = Math.abs(clock.now() - stsTime) > MAX_SKEW_MS;
+    },
     isFresh(staleAfterMs) {
+      if (isWallWrong) return false;
       const elapsed = clock.monotonic() - proof.monotonic;
       return elapsed <= staleAfterMs && Math.abs(clock.now() - proof.wall - elapsed) <= MAX_DRIFT_MS;
     },

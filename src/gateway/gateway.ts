@@ -1,12 +1,12 @@
 /** The gateway: zones followed by the feed, listeners in front of apps and at the edge, started and stopped in order. */
-import type { Clock, RandomBytes } from '../authority/clock.ts';
+import { uuidv7, type Clock, type RandomBytes } from '../authority/clock.ts';
 import { createActiveRequests } from './active.ts';
 import { createAdminHandler, type GatewayReadiness } from './admin.ts';
 import { createFailureBudget } from './failureBudget.ts';
 import type { GatewayLog } from './log.ts';
 import { createGatewayMetrics } from './metrics.ts';
 import { createListener, type Listener, type ListenerTLS } from './server.ts';
-import { createRequestHandler, type ServePorts } from './serve.ts';
+import { createRequestHandler, type FindTarget, type ServePorts } from './serve.ts';
 import { edgeTarget, protectTarget } from './targets.ts';
 import { createAppUpstream, createEdgeUpstreams, type Closable } from './upstreams.ts';
 import { createGatewayZone, type GatewayZone, type GatewayZoneConfig } from './zone.ts';
@@ -57,65 +57,96 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-export function createGateway(config: GatewayConfig, ports: GatewayPorts): Gateway {
-  const { clock, log } = ports;
+export function createGateway(config: GatewayConfig, given: GatewayPorts): Gateway {
+  const { clock, log } = given;
+  const ports = { ...given, randomBytes: pool(given.randomBytes) };
   const metrics = createGatewayMetrics();
   const zones = config.zones.map((zone) => createGatewayZone(zone, { ...ports, metrics }));
   const active = createActiveRequests(clock, () => metrics.count('caracal_gateway_streams_cut_total'));
   metrics.gauge('caracal_gateway_requests_active', () => active.size());
+  let isStopping = false;
+  const ready = () => (isStopping ? { ready: false, reason: 'it is stopping' } : toReadiness(config, zones));
   const serving: ServePorts = {
-    ...ports,
-    metrics,
-    active,
-    failures: createFailureBudget(clock),
-    now: () => clock.now(),
+    ...{ ...ports, metrics, active, failures: createFailureBudget(clock), now: () => clock.now() },
     proto: config.tls ? 'https' : 'http',
+    isStopping: () => isStopping,
   };
+  const newRequestID = () => uuidv7(clock.now(), ports.randomBytes);
   const upstreams: Closable[] = [];
   const listeners: Listener[] = [];
-  const ready = () => toReadiness(config, zones);
+  let admin: Listener | undefined;
 
-  const open = async (listener: Listener, { host, port }: Address): Promise<number> => {
+  const serve = (findTarget: FindTarget, { host, port }: Address): Promise<number> => {
+    const options = { newRequestID, ...(config.tls && { tls: config.tls }) };
+    const listener = createListener(createRequestHandler(findTarget, serving), options);
     listeners.push(listener);
     return listener.listen(host, port);
   };
-  const openProtection = ({ zoneID, resource, listen, target }: Protection): Promise<number> => {
+  const protect = ({ zoneID, resource, listen, target }: Protection): Promise<number> => {
+    const zone = zones.find((candidate) => candidate.zoneID === zoneID);
+    if (!zone) throw new TypeError(`--protect ${resource}: zone ${zoneID} is not among the gateway's zones`);
     const upstream = createAppUpstream(target);
     upstreams.push(upstream);
-    const zone = zones.find((candidate) => candidate.zoneID === zoneID)!;
-    return open(
-      createListener(createRequestHandler(protectTarget(zone, resource, upstream), serving), config.tls),
-      listen,
-    );
+    return serve(protectTarget(zone, resource, upstream), listen);
   };
-  const openEdge = (address: Address): Promise<number> => {
+  const serveEdge = (address: Address): Promise<number> => {
     const edges = createEdgeUpstreams(config.allowUpstreamRanges);
     upstreams.push(edges);
-    return open(createListener(createRequestHandler(edgeTarget(zones, edges), serving), config.tls), address);
+    return serve(edgeTarget(zones, edges), address);
+  };
+  const serveAdmin = ({ host, port }: Address): Promise<number> => {
+    admin = createListener(createAdminHandler(metrics, ready), { newRequestID });
+    return admin.listen(host, port);
+  };
+  const listen = async (): Promise<GatewayAddresses> => ({
+    protect: await Promise.all(config.protect.map(protect)),
+    ...(config.edge && { edge: await serveEdge(config.edge) }),
+    ...(config.admin && { admin: await serveAdmin(config.admin) }),
+  });
+  /** Requests under way come first; who asks whether it is ready is told until the end that it is not. */
+  const close = async (drainMs: number): Promise<void> => {
+    isStopping = true;
+    for (const listener of listeners) listener.stop();
+    await active.drain(drainMs);
+    active.close();
+    for (const zone of zones) zone.close();
+    await Promise.all([...listeners, ...(admin ? [admin] : [])].map((listener) => listener.close()));
+    await Promise.all(upstreams.map((upstream) => upstream.close()));
   };
 
   return {
     async start() {
       for (const zone of zones) zone.start();
-      const protect = await Promise.all(config.protect.map(openProtection));
-      const edge = config.edge && (await openEdge(config.edge));
-      const admin =
-        config.admin && (await open(createListener(createAdminHandler(metrics, ready), undefined), config.admin));
-      log.info(
-        { protect: config.protect.map(({ resource }, index) => `${resource}=${protect[index]}`), edge, admin },
-        'gateway listens',
-      );
-      return { protect, ...(edge !== undefined && { edge }), ...(admin !== undefined && { admin }) };
+      try {
+        const addresses = await listen();
+        log.info({ resources: config.protect.map(({ resource }) => resource), ...addresses }, 'gateway listens');
+        return addresses;
+      } catch (error) {
+        await close(0);
+        throw error;
+      }
     },
     ready,
     async close() {
-      const stopped = Promise.all(listeners.map((listener) => listener.stop()));
-      await active.drain(config.drainMs);
-      active.close();
-      for (const zone of zones) zone.close();
-      await Promise.all(upstreams.map((upstream) => upstream.close()));
-      await stopped;
+      await close(config.drainMs);
+      log.info({}, 'gateway stopped');
     },
+  };
+}
+
+const POOL_BYTES = 4096;
+
+/** Asking the system for a few bytes per request costs more than the bytes: each is taken from the pool once. */
+function pool(randomBytes: RandomBytes): RandomBytes {
+  let bytes = new Uint8Array(0);
+  let at = 0;
+  return (size) => {
+    if (at + size > bytes.length) {
+      bytes = Uint8Array.from(randomBytes(Math.max(size, POOL_BYTES)));
+      at = 0;
+    }
+    at += size;
+    return bytes.subarray(at - size, at);
   };
 }
 
@@ -125,7 +156,6 @@ function toReadiness({ protect }: GatewayConfig, zones: readonly GatewayZone[]):
   const missing = protect.find(
     ({ zoneID, resource }) => !zones.find((zone) => zone.zoneID === zoneID)?.resourceByName(resource),
   );
-  return missing
-    ? { ready: false, reason: `Resource ${missing.resource} is not part of the configuration` }
-    : { ready: true };
+  if (!missing) return { ready: true };
+  return { ready: false, reason: `Resource ${missing.resource} is not part of the configuration` };
 }

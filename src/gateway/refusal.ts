@@ -1,5 +1,5 @@
 /** Every refusal of a gateway: one table of codes, and how one is written to the wire (RFC 6750, RFC 9728). */
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 
 export const REFUSALS = {
   invalid_request: {
@@ -53,19 +53,30 @@ export interface RefusalContext {
   readonly requestID: string;
   /** Where RFC 9728 metadata of the Resource is; only where its identifier is https. */
   readonly metadataURL?: string;
-  /** The request's body was not read: the connection cannot be used again. */
+  /** A body that nobody wants may still come: the connection ends with the answer. */
   readonly closes: boolean;
+}
+
+const LINGER_MS = 1000;
+const LINGER_BYTES = 1024 * 1024;
+
+const refused = new WeakSet<ServerResponse>();
+
+/** True for an answer that is whole as it stands, whatever becomes of the request. */
+export function isRefused(response: ServerResponse): boolean {
+  return refused.has(response);
 }
 
 /** Writes the refusal and ends the response. */
 export function sendRefusal(response: ServerResponse, refusal: Refusal, context: RefusalContext): void {
+  refused.add(response);
   const { status } = REFUSALS[refusal.code];
   const body = JSON.stringify({
     error: refusal.code,
     error_description: refusal.message,
     requestId: context.requestID,
   });
-  const challenge = status === 401 || status === 403 ? toChallenge(refusal, context) : undefined;
+  const challenge = status === 400 || status === 401 || status === 403 ? toChallenge(refusal, context) : undefined;
   response.writeHead(status, {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(body),
@@ -75,16 +86,50 @@ export function sendRefusal(response: ServerResponse, refusal: Refusal, context:
     ...(refusal.retryAfter !== undefined && { 'Retry-After': String(refusal.retryAfter) }),
     ...(context.closes && { Connection: 'close' }),
   });
-  response.end(body);
+  if (!context.closes || response.req.complete) response.end(body);
+  else endAfterBody(response, body);
 }
 
-/** Bare without credentials; codes of RFC 6750 in the header, ours in the body. */
+/** Closing on unread bytes resets the connection and loses the answer: a little more is read, and thrown away. */
+function endAfterBody(response: ServerResponse<IncomingMessage>, body: string): void {
+  const { req: request } = response;
+  let left = LINGER_BYTES;
+  const end = (): void => {
+    clearTimeout(timer);
+    if (!response.writableEnded) response.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  response.write(body);
+  request.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) end();
+  });
+  request.once('end', end);
+  response.once('close', end);
+  request.resume();
+}
+
+/** Bare without credentials; codes of RFC 6750 §3.1 in the header, ours in the body. */
 function toChallenge({ code, scope }: Refusal, { metadataURL }: RefusalContext): string {
+  const error = toBearerError(code);
   const parameters = [
     metadataURL !== undefined && `resource_metadata="${metadataURL}"`,
-    code !== 'missing_token' &&
-      `error="${code === 'insufficient_scope' || code === 'operation_not_permitted' ? 'insufficient_scope' : 'invalid_token'}"`,
+    error !== undefined && `error="${error}"`,
     scope !== undefined && `scope="${scope}"`,
   ].filter((parameter) => typeof parameter === 'string');
   return parameters.length === 0 ? 'Bearer' : `Bearer ${parameters.join(', ')}`;
+}
+
+function toBearerError(code: RefusalCode): string | undefined {
+  switch (code) {
+    case 'missing_token':
+      return undefined;
+    case 'invalid_request':
+      return 'invalid_request';
+    case 'insufficient_scope':
+    case 'operation_not_permitted':
+      return 'insufficient_scope';
+    default:
+      return 'invalid_token';
+  }
 }

@@ -2,15 +2,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { uuidv7, type Clock, type RandomBytes } from '../authority/clock.ts';
 import { isProblem, parseRequest, type CanonicalRequest, type RequestProblem } from '../http/canonical.ts';
-import { normalizeName, toUpstreamHeaders } from '../http/headers.ts';
+import { normalizeName, toUpstreamHeaders, type ForwardedValues } from '../http/headers.ts';
 import type { ActiveRequests } from './active.ts';
 import { admit, type Admission, type AdmitPorts } from './admit.ts';
 import { forward, type Upstream } from './forward.ts';
+import { toIdentityHeaders } from './identityHeaders.ts';
 import type { GatewayLog } from './log.ts';
+import { isMetadataTarget, sendMetadata } from './metadata.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import { refuse, sendRefusal, type Refusal } from './refusal.ts';
 import type { RequestHandler } from './server.ts';
-import type { GatewayZone, ServedResource } from './zone.ts';
+import type { GatewayZone } from './zone.ts';
+import type { ServedResource } from './zoneState.ts';
 
 /** Where an admitted request goes. */
 export interface Target {
@@ -33,35 +36,20 @@ export interface ServePorts extends AdmitPorts {
   readonly metrics: GatewayMetrics;
   readonly active: ActiveRequests;
   readonly proto: 'http' | 'https';
+  /** True from the moment the gateway is to stop: connections end with their answer. */
+  isStopping(): boolean;
 }
-
-const METADATA_PATH = '/.well-known/oauth-protected-resource';
 
 export function createRequestHandler(findTarget: FindTarget, ports: ServePorts): RequestHandler {
   return (request, response, expectsContinue) => {
     const requestID = uuidv7(ports.clock.now(), ports.randomBytes);
     const call: Call = { request, response, requestID, expectsContinue, ports };
-    const parsed = parseRequest({
-      method: request.method ?? '',
-      target: request.url ?? '',
-      httpVersion: request.httpVersion,
-      rawHeaders: request.rawHeaders,
-    });
-    if (isProblem(parsed)) return end(call, toRefusal(parsed), undefined, undefined);
-    const headers = readHeaders(request.rawHeaders);
-    if ('type' in headers) return end(call, headers, parsed, undefined);
-    const target = findTarget(request);
-    if ('type' in target) return end(call, target, parsed, undefined);
-    if (parsed.path === METADATA_PATH && isHTTPS(target.served)) return sendMetadata(call, target);
-    const admitted = admit(parsed, headers.authorization, request.socket.remoteAddress ?? '', target, ports);
-    if (admitted instanceof Promise) {
-      admitted.then(
-        (outcome) => conclude(call, parsed, target, outcome),
-        (error: unknown) => fail(call, parsed, error),
-      );
-      return undefined;
+    if (ports.isStopping()) response.shouldKeepAlive = false;
+    try {
+      handle(call, findTarget);
+    } catch (error) {
+      fail(call, error);
     }
-    return conclude(call, parsed, target, admitted);
   };
 }
 
@@ -71,6 +59,24 @@ interface Call {
   readonly requestID: string;
   readonly expectsContinue: boolean;
   readonly ports: ServePorts;
+}
+
+function handle(call: Call, findTarget: FindTarget): void {
+  const { request, ports } = call;
+  const { method = '', url: target = '', httpVersion, rawHeaders } = request;
+  const parsed = parseRequest({ method, target, httpVersion, rawHeaders });
+  if (isProblem(parsed)) return end(call, toRefusal(parsed), {});
+  const headers = readHeaders(rawHeaders);
+  if ('type' in headers) return end(call, headers, { parsed });
+  const found = findTarget(request);
+  if ('type' in found) return end(call, found, { parsed });
+  if (method === 'GET' && isMetadataTarget(target, found.served)) {
+    return sendMetadata(call.response, found.served, { issuer: found.zone.issuer, requestID: call.requestID });
+  }
+  const admitted = admit(parsed, headers.authorization, request.socket.remoteAddress ?? '', found, ports);
+  if (!(admitted instanceof Promise)) return conclude(call, parsed, found, admitted);
+  admitted.then((outcome) => conclude(call, parsed, found, outcome)).catch((error: unknown) => fail(call, error));
+  return undefined;
 }
 
 function toRefusal({ problem, message }: RequestProblem): Refusal {
@@ -103,7 +109,8 @@ function readHeaders(rawHeaders: readonly string[]): { readonly authorization: s
 }
 
 function conclude(call: Call, parsed: CanonicalRequest, target: Target, outcome: Admission | Refusal): void {
-  if (outcome.type === 'refusal') return end(call, outcome, parsed, target);
+  if (outcome.type === 'refusal') return end(call, outcome, { parsed, target });
+  // The client left while the STS was asked.
   if (call.response.destroyed || call.request.destroyed) return undefined;
   return send(call, parsed, target, outcome);
 }
@@ -111,7 +118,8 @@ function conclude(call: Call, parsed: CanonicalRequest, target: Target, outcome:
 function send(call: Call, parsed: CanonicalRequest, target: Target, admission: Admission): void {
   const { request, response, requestID, ports } = call;
   if (call.expectsContinue) response.writeContinue();
-  let done: () => void = () => undefined;
+  let hasEnded = false;
+  let remove: (() => void) | undefined;
   const forwarded = forward({
     request,
     response,
@@ -120,87 +128,74 @@ function send(call: Call, parsed: CanonicalRequest, target: Target, admission: A
     requestID,
     upstream: target.upstream,
     onEnd(outcome) {
+      hasEnded = true;
       ports.metrics.count('caracal_gateway_requests_total', outcome);
-      done();
+      remove?.();
     },
   });
-  done = ports.active.add(admission, forwarded);
-  if (response.writableEnded) done();
+  if (!hasEnded) remove = ports.active.add(admission, forwarded);
 }
 
 function toForwardedValues(
-  { request, requestID, ports }: Call,
+  call: Call,
   parsed: CanonicalRequest,
   target: Target,
-  { claims }: Admission,
-) {
+  admission: Admission,
+): ForwardedValues {
+  const { request, requestID, ports } = call;
   return {
     requestID,
     host: parsed.host,
     proto: ports.proto,
-    clientAddress: request.socket.remoteAddress ?? 'unknown',
+    clientAddress: toAddress(request.socket.remoteAddress),
     newTraceparent: () => `00-${hex(ports.randomBytes(16))}-${hex(ports.randomBytes(8))}-00`,
     upstreamHost: target.host ?? parsed.host,
-    owned: target.tellsIdentity
-      ? [
-          ...['X-Caracal-Subject', claims.sub, 'X-Caracal-Client', claims.client_id],
-          ...['X-Caracal-Scope', claims.scope ?? '', 'X-Caracal-Decision', claims.jti],
-          ...(claims.sub_iss === undefined ? [] : ['X-Caracal-Subject-Issuer', claims.sub_iss]),
-        ]
-      : [],
+    owned: target.tellsIdentity ? toIdentityHeaders(admission.claims) : [],
   };
 }
 
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
+/** A listener of both families sees IPv4 as mapped. */
+function toAddress(address = 'unknown'): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}
+
+/** A refused body that is no longer than this is read and thrown away: the connection stays good. */
+const SMALL_BODY = 64 * 1024;
+
 /** Answers and leaves evidence. */
-function end(call: Call, refusal: Refusal, parsed: CanonicalRequest | undefined, target: Target | undefined): void {
-  const { request, response, requestID, ports } = call;
-  const metadata =
-    target && isHTTPS(target.served)
-      ? `${new URL(target.served.resource.identifier).origin}${METADATA_PATH}`
-      : undefined;
-  const closes = parsed === undefined || parsed.hasBody;
-  sendRefusal(response, refusal, { requestID, closes, ...(metadata !== undefined && { metadataURL: metadata }) });
-  if (closes) response.once('finish', () => request.socket.destroySoon());
+function end(
+  { request, response, requestID, expectsContinue, ports }: Call,
+  refusal: Refusal,
+  { parsed, target }: { readonly parsed?: CanonicalRequest; readonly target?: Target },
+): void {
+  const metadataURL = target?.served.metadataURL;
+  const closes = !parsed || expectsContinue || (parsed.bodyLength ?? Infinity) > SMALL_BODY;
+  sendRefusal(response, refusal, { requestID, closes, ...(metadataURL !== undefined && { metadataURL }) });
   ports.metrics.count('caracal_gateway_requests_total', refusal.code);
-  const { code, evidence } = refusal;
   ports.log.info(
     {
       request_id: requestID,
-      error: code,
+      error: refusal.code,
       resource: target?.served.resource.identifier,
       method: parsed?.method,
       source: request.socket.remoteAddress,
-      ...(evidence !== undefined && { evidence }),
+      evidence: refusal.evidence ?? refusal.message,
     },
     'refused',
   );
 }
 
 /** What nobody foresaw denies. */
-function fail(call: Call, parsed: CanonicalRequest, error: unknown): void {
-  call.ports.log.error(
-    { request_id: call.requestID, error: error instanceof Error ? (error.stack ?? '') : '' },
+function fail(call: Call, error: unknown): void {
+  const { response, requestID, ports } = call;
+  ports.log.error(
+    { request_id: requestID, error: error instanceof Error ? error.stack : String(error) },
     'request failed',
   );
-  end(call, refuse('sts_unavailable', 'the request could not be judged'), parsed, undefined);
-}
-
-function isHTTPS({ resource }: ServedResource): boolean {
-  return resource.identifier.startsWith('https://');
-}
-
-/** Protected resource metadata (RFC 9728): for Resources whose identifier is a URL. */
-function sendMetadata({ response, requestID }: Call, { served }: Target): void {
-  const { identifier, scopes } = served.resource;
-  const body = JSON.stringify({ resource: identifier, scopes_supported: scopes, bearer_methods_supported: ['header'] });
-  response.writeHead(200, {
-    'Content-Type': 'application/json',
-    'Content-Length': Buffer.byteLength(body),
-    'X-Request-Id': requestID,
-  });
-  response.end(body);
+  if (response.headersSent) response.destroy();
+  else end(call, refuse('sts_unavailable', 'the request could not be judged'), {});
 }

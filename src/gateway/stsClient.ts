@@ -20,7 +20,8 @@ export interface STSEndpoint {
 }
 
 export interface STSClient {
-  acknowledge(ack: FeedAck): Promise<void>;
+  /** Resolves with the STS' time (Unix milliseconds) where it says it. */
+  acknowledge(ack: FeedAck): Promise<number | undefined>;
   /** Rejects with STSRefused where the STS answered otherwise. */
   revalidate(request: RevalidateRequest): Promise<RevalidateResponse>;
   /** The response of an open feed stream. */
@@ -39,7 +40,7 @@ export class STSRefused extends Error {
 
 const CALL_MS = 2000;
 const OPEN_MS = 5000;
-const MAX_ANSWER_BYTES = 1024 * 1024;
+const MAX_ANSWER_BYTES = 64 * 1024;
 
 export function createSTSClient(endpoint: STSEndpoint): STSClient {
   const base = new URL(endpoint.url);
@@ -57,22 +58,23 @@ export function createSTSClient(endpoint: STSEndpoint): STSClient {
     return isTLS ? httpsRequest(url, all) : httpRequest(url, all);
   };
 
-  const call = async (path: string, body: unknown): Promise<string> => {
+  const call = async (path: string, body: unknown): Promise<Answer> => {
     const text = JSON.stringify(body);
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
     const request = await send('POST', path, { agent, headers, signal: AbortSignal.timeout(CALL_MS) });
     const response = await answerOf(request, text);
     const answer = await readAnswer(response);
-    if (response.statusCode === 200 || response.statusCode === 204) return answer;
-    throw new STSRefused(response.statusCode ?? 0);
+    if (response.statusCode !== 200 && response.statusCode !== 204) throw new STSRefused(response.statusCode ?? 0);
+    const date = Date.parse(response.headers.date ?? '');
+    return { text: answer, date: Number.isNaN(date) ? undefined : date };
   };
 
   return {
-    async acknowledge(ack) {
-      await call('/v1/feed/ack', ack);
+    acknowledge: async (ack) => (await call('/v1/feed/ack', ack)).date,
+    async revalidate(request) {
+      const { text } = await call('/v1/mandates/revalidate', request);
+      return parseRevalidation(text, request.mandates.length);
     },
-    revalidate: async (request) =>
-      parseRevalidation(await call('/v1/mandates/revalidate', request), request.mandates.length),
     async openFeed(lastEventID, signal) {
       const headers = {
         accept: 'text/event-stream',
@@ -88,6 +90,11 @@ export function createSTSClient(endpoint: STSEndpoint): STSClient {
     },
     close: () => agent.destroy(),
   };
+}
+
+interface Answer {
+  readonly text: string;
+  readonly date: number | undefined;
 }
 
 function answerOf(request: ClientRequest, body: string | undefined): Promise<IncomingMessage> {

@@ -1,5 +1,6 @@
 /** Which Resource a request is for: the one that a listener protects, or the one that an edge's routing headers name. */
 import type { IncomingMessage } from 'node:http';
+import { normalizeName } from '../http/headers.ts';
 import { refuse, type Refusal } from './refusal.ts';
 import type { FindTarget, Target } from './serve.ts';
 import { ForbiddenUpstream, type EdgeUpstreams } from './upstreams.ts';
@@ -50,7 +51,13 @@ function toEdgeTarget(found: Pick<Target, 'zone' | 'served'>, upstreams: EdgeUps
   }
 }
 
-function single(request: IncomingMessage, name: string): string | undefined {
-  const values = request.headersDistinct[name];
-  return values?.length === 1 ? values[0] : undefined;
+/** The one value of a header; undefined where it is absent, doubled or disguised. */
+function single({ rawHeaders }: IncomingMessage, name: string): string | undefined {
+  let found: string | undefined;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]!.length !== name.length || normalizeName(rawHeaders[index]!) !== name) continue;
+    if (found !== undefined || rawHeaders[index]!.includes('_')) return undefined;
+    found = rawHeaders[index + 1]!;
+  }
+  return found;
 }

@@ -6,12 +6,12 @@ import { isForbiddenAddress } from '../tokens/addresses.ts';
 import type { Upstream } from './forward.ts';
 
 const CONNECT_MS = 5000;
-/** Until the first byte of an answer; what streams may take longer, but not be silent for so long. */
+/** Until the first byte of an answer. After that the active requests are watched: a stream may be silent. */
 const ANSWER_MS = 300_000;
 const OPTIONS = {
   pipelining: 1,
   headersTimeout: ANSWER_MS,
-  bodyTimeout: ANSWER_MS,
+  bodyTimeout: 0,
   keepAliveTimeout: 30_000,
   maxHeaderSize: 32 * 1024,
 };

@@ -11,6 +11,8 @@ export interface CanonicalRequest {
   readonly host: string;
   /** A body follows: by length or in chunks. */
   readonly hasBody: boolean;
+  /** Bytes of the body; undefined where it comes in chunks. */
+  readonly bodyLength: number | undefined;
 }
 
 export interface RequestProblem {
@@ -92,7 +94,7 @@ function decodeAll(segments: readonly string[]): readonly string[] | undefined {
 function readFraming(
   rawHeaders: readonly string[],
   httpVersion: string,
-): { readonly host: string; readonly hasBody: boolean } | RequestProblem {
+): Pick<CanonicalRequest, 'host' | 'hasBody' | 'bodyLength'> | RequestProblem {
   let host: string | undefined;
   let length: string | undefined;
   let encoding: string | undefined;
@@ -118,5 +120,6 @@ function readFraming(
   if (host === undefined || !HOST.test(host)) return refuse('malformed', 'exactly one well-formed Host is needed');
   if (encoding !== undefined && (length !== undefined || httpVersion === '1.0'))
     return refuse('malformed', 'the end of the body has two readings');
-  return { host, hasBody: encoding !== undefined || (length !== undefined && length !== '0') };
+  const bodyLength = encoding === undefined ? Number(length ?? 0) : undefined;
+  return { host, hasBody: bodyLength !== 0, bodyLength };
 }

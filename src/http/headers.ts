@@ -44,6 +44,46 @@ export function isOwned(normalized: string): boolean {
   return OWNED.has(normalized) || OWNED_PREFIXES.some((prefix) => normalized.startsWith(prefix));
 }
 
+type Fate = 'pass' | 'drop' | 'traceparent' | 'tracestate' | 'baggage';
+
+/** Names as they are sent are few: what was decided of one is remembered, within a bound. */
+function createFates(decide: (name: string) => Fate): (name: string) => Fate {
+  const known = new Map<string, Fate>();
+  return (name) => {
+    const remembered = known.get(name);
+    if (remembered !== undefined) return remembered;
+    const fate = decide(name);
+    if (known.size < MAX_KNOWN_NAMES) known.set(name, fate);
+    return fate;
+  };
+}
+
+const MAX_KNOWN_NAMES = 1000;
+
+const requestFate = createFates((name) => {
+  const normalized = normalizeName(name);
+  switch (normalized) {
+    case 'traceparent':
+    case 'tracestate':
+    case 'baggage':
+      return normalized;
+    case 'content-length':
+      // The parser has held the body to it; an alias of it frames nothing.
+      return name.toLowerCase() === normalized ? 'pass' : 'drop';
+    case 'host':
+    case 'expect':
+      return 'drop';
+    default:
+      return HOP_BY_HOP.has(normalized) || CREDENTIALS.has(normalized) || isOwned(normalized) ? 'drop' : 'pass';
+  }
+});
+
+const responseFate = createFates((name) => {
+  const normalized = normalizeName(name);
+  const isOurs = normalized.startsWith('x-caracal-') || normalized === 'x-request-id';
+  return HOP_BY_HOP.has(normalized) || isOurs ? 'drop' : 'pass';
+});
+
 export interface ForwardedValues {
   readonly requestID: string;
   readonly host: string;
@@ -59,7 +99,7 @@ export interface ForwardedValues {
 
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-/** The header fields of the request upstream, alternating names and values, without the framing. */
+/** The header fields of the request upstream, alternating names and values; `Content-Length` is the only framing. */
 export function toUpstreamHeaders(rawHeaders: readonly string[], values: ForwardedValues): string[] {
   const named = namedByConnection(rawHeaders);
   const headers: string[] = ['Host', values.upstreamHost];
@@ -68,11 +108,23 @@ export function toUpstreamHeaders(rawHeaders: readonly string[], values: Forward
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!;
     const value = rawHeaders[index + 1]!;
-    const normalized = normalizeName(name);
-    if (normalized === 'traceparent') traceparent = traceparent === undefined ? value : '';
-    else if (normalized === 'tracestate') tracestate = value;
-    else if (normalized === 'baggage') pushBaggage(headers, value);
-    else if (passes(normalized) && !named?.has(normalized)) headers.push(name, value);
+    if (named?.has(normalizeName(name))) continue;
+    switch (requestFate(name)) {
+      case 'pass':
+        headers.push(name, value);
+        break;
+      case 'traceparent':
+        traceparent = traceparent === undefined ? value : '';
+        break;
+      case 'tracestate':
+        tracestate = tracestate === undefined ? value : `${tracestate},${value}`;
+        break;
+      case 'baggage':
+        pushBaggage(headers, value);
+        break;
+      case 'drop':
+        break;
+    }
   }
   const isTraced = traceparent !== undefined && TRACEPARENT.test(traceparent);
   headers.push('traceparent', isTraced ? traceparent! : values.newTraceparent());
@@ -80,11 +132,6 @@ export function toUpstreamHeaders(rawHeaders: readonly string[], values: Forward
   headers.push('X-Request-Id', values.requestID, 'X-Forwarded-For', values.clientAddress);
   headers.push('X-Forwarded-Proto', values.proto, 'X-Forwarded-Host', values.host, ...values.owned);
   return headers;
-}
-
-function passes(normalized: string): boolean {
-  if (normalized === 'host' || normalized === 'content-length' || normalized === 'expect') return false;
-  return !HOP_BY_HOP.has(normalized) && !CREDENTIALS.has(normalized) && !isOwned(normalized);
 }
 
 /** Correlation of ours is set by gateways, not by callers (W3C Baggage). */
@@ -101,7 +148,8 @@ function namedByConnection(rawHeaders: readonly string[]): ReadonlySet<string> |
     const value = rawHeaders[index + 1]!.toLowerCase();
     if (value === 'keep-alive' || value === 'close') continue;
     named ??= new Set();
-    for (const token of value.split(',')) named.add(normalizeName(token.trim()));
+    // What frames the body is not for the client to take away.
+    for (const token of value.split(',')) if (token.trim() !== 'content-length') named.add(normalizeName(token.trim()));
   }
   return named;
 }
@@ -112,9 +160,18 @@ export function toClientHeaders(rawHeaders: readonly string[], requestID: string
   const headers: string[] = ['X-Request-Id', requestID];
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!;
-    const normalized = normalizeName(name);
-    const isOurs = normalized.startsWith('x-caracal-') || normalized === 'x-request-id';
-    if (!HOP_BY_HOP.has(normalized) && !isOurs && !named?.has(normalized)) headers.push(name, rawHeaders[index + 1]!);
+    if (responseFate(name) === 'pass' && !named?.has(normalizeName(name))) headers.push(name, rawHeaders[index + 1]!);
   }
   return headers;
+}
+
+const PLAIN = /^[!-$&-~]*$/;
+
+/** Visible ASCII but `%` as it is, every other byte of its UTF-8 percent-encoded: no two texts become one value. */
+export function toHeaderValue(text: string): string {
+  if (PLAIN.test(text)) return text;
+  return Array.from(Buffer.from(text, 'utf8'), (byte) => {
+    const character = String.fromCharCode(byte);
+    return PLAIN.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }).join('');
 }

@@ -20,7 +20,10 @@ export function errorOf(answer: RawAnswer): string | undefined {
 
 /** `lines` of a request head, then the body. */
 export function toRequest(lines: readonly string[], body: string | Buffer = ''): Buffer {
-  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), Buffer.from(body)]);
+  return Buffer.concat([
+    Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'),
+    typeof body === 'string' ? Buffer.from(body) : body,
+  ]);
 }
 
 export interface RawConnection {
@@ -37,13 +40,13 @@ export interface RawConnection {
 export function openRaw(port: number): Promise<RawConnection> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1');
-    let received = Buffer.alloc(0);
+    let received: Buffer = Buffer.alloc(0);
     let isOver = false;
     const wakers = new Set<() => void>();
     const wake = () => {
       for (const waker of [...wakers]) waker();
     };
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       wake();
     });

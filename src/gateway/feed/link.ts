@@ -105,7 +105,9 @@ function createStreamReader(listener: FeedListener, ports: FeedLinkPorts, keepCu
     if (streamID === undefined || digest === undefined) return;
     acknowledged = digest;
     try {
-      await ports.sts.acknowledge({ stream_id: streamID, cursor, digest, nonce: ports.freshness.issue() });
+      const nonce = ports.freshness.issue();
+      const stsTime = await ports.sts.acknowledge({ stream_id: streamID, cursor, digest, nonce });
+      if (stsTime !== undefined) ports.freshness.compare(stsTime);
     } catch (error) {
       // Freshness is not proved by this one; when none gets through, the zone goes stale and denies.
       ports.log.warn(
