@@ -66,6 +66,8 @@ function join(path: string, name: string): string {
 
 /** The field that was probably meant. */
 function suggest(name: string, known: readonly string[]): string {
+  if (name === 'true' || name === 'false')
+    return ': a bare y, n, yes, no, on or off is a boolean in YAML, so put the key in quotes';
   const close = known.find((candidate) => isClose(name.toLowerCase(), candidate.toLowerCase()));
   return close === undefined ? '' : `: did you mean ${close}?`;
 }

@@ -54,7 +54,8 @@ export interface FeedHeartbeat {
 
 /** `POST /v1/feed/ack`. */
 export interface FeedAck {
-  readonly stream_id: string;
+  /** Without it: every stream of this gateway in the zone. */
+  readonly stream_id?: string | undefined;
   readonly cursor: string;
   /** Digest of the config that the gateway enforces now. */
   readonly digest: string;

@@ -1,11 +1,11 @@
 /** The STS' endpoints, each a few lines: read the request, ask, answer. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
-import type { FeedAck } from '../authority/feed.ts';
 import type { ReplicaReport } from '../controller/ports.ts';
 import {
   authenticateController,
   authenticateGateway,
+  zoneOfAudience,
   type BearerPorts,
   type Gateway,
   type ServiceAccountName,
@@ -100,7 +100,8 @@ function findZone(zoneID: string, configuration: Pick<Configuration, 'zone'>): S
 }
 
 const ack = z.strictObject({
-  stream_id: z.string().max(64),
+  /** The stream it belongs to; without it, every stream of this gateway. */
+  stream_id: z.string().max(64).optional(),
   cursor: z.string().max(200),
   digest: z.string().max(64),
   nonce: z.string().max(128),
@@ -108,30 +109,35 @@ const ack = z.strictObject({
 
 function addFeed(server: FastifyInstance, ports: RoutePorts): void {
   server.get('/v1/feed', async (request, reply) => {
-    const { gateway, zone } = admitGateway(request, ports);
+    const { gateway, zone } = admitGateway(request, parseZoneQuery(request), ports);
     openFeed(reply, (sink) => ports.hub.open(gateway, zone, lastEventID(request), sink), ports.hub);
     return reply;
   });
   server.post('/v1/feed/ack', async (request, reply) => {
-    const { gateway, zoneID } = admitGateway(request, ports);
+    const { gateway, zoneID } = admitGateway(request, zoneOf(request), ports);
     const parsed = ack.safeParse(parseJSONBody(request));
-    if (!parsed.success) throw new OAuthError('invalid_request', 'the body is {stream_id, cursor, digest, nonce}');
-    ports.hub.acknowledge(gateway, zoneID, parsed.data satisfies FeedAck);
+    if (!parsed.success) throw new OAuthError('invalid_request', 'the body is {stream_id?, cursor, digest, nonce}');
+    ports.hub.acknowledge(gateway, zoneID, parsed.data);
     return reply.code(204).send();
   });
   server.post('/v1/mandates/revalidate', async (request) => {
-    const { gateway, zoneID } = admitGateway(request, ports);
+    const { gateway, zoneID } = admitGateway(request, zoneOf(request), ports);
     const answer = await revalidate(parseRevalidateRequest(parseJSONBody(request)), zoneID, gateway, ports.revalidate);
     for (const { valid } of answer.results) ports.metrics.revalidated(valid);
     return answer;
   });
 }
 
+/** What follows a stream may name its zone, or leave it to the token's audience, which is checked either way. */
+function zoneOf(request: FastifyRequest): string {
+  return request.raw.url!.includes('?') ? parseZoneQuery(request) : zoneOfAudience(request.headers.authorization);
+}
+
 function admitGateway(
   request: FastifyRequest,
+  zoneID: string,
   ports: RoutePorts,
 ): { gateway: Gateway; zone: ServedZone; zoneID: string } {
-  const zoneID = parseZoneQuery(request);
   const gateway = authenticateGateway(request.headers.authorization, zoneID, ports.exchange.clock.now(), ports.bearer);
   return { gateway, zone: findZone(zoneID, ports.configuration), zoneID };
 }

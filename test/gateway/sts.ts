@@ -130,7 +130,7 @@ export async function startFakeSTS(
   const acknowledge = (body: string, response: ServerResponse): void => {
     const ack = JSON.parse(body) as FeedAck;
     acks.push(ack);
-    const stream = streams.get(ack.stream_id);
+    const stream = streams.get(ack.stream_id ?? '');
     response.writeHead(stream ? 204 : 404).end();
     if (!stream) return;
     stream.nonce = ack.nonce;
@@ -149,6 +149,7 @@ export async function startFakeSTS(
   };
 
   const server = createServer((request, response) => {
+    response.setHeader('Date', new Date(now()).toUTCString());
     authorizations.add(request.headers.authorization ?? '');
     const path = `${request.method} ${request.url!}`;
     const query = `?zone_id=${zoneID}`;

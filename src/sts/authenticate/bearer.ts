@@ -1,4 +1,5 @@
 /** Authenticates the callers inside: gateways of a zone, and the controller, by their projected tokens. */
+import { parseCompactJWT } from '../../tokens/parse.ts';
 import { OAuthError, toUnavailable } from '../errors.ts';
 import type { Workload, WorkloadDirectory } from '../ports.ts';
 import { verifyServiceAccountToken } from './serviceAccount.ts';
@@ -22,6 +23,13 @@ export function authenticateGateway(
   { issuer, workloads }: BearerPorts,
 ): Gateway {
   return authenticate(authorization, `${issuer}/zones/${zoneID}/gateways`, now, workloads);
+}
+
+/** The zone that a gateway's token says it is for, where the request names none: authentication then checks exactly that. */
+export function zoneOfAudience(authorization: string | undefined): string {
+  const parsed = parseCompactJWT(authorization?.replace(/^Bearer /i, '') ?? '', { maxBytes: 16 * 1024 });
+  const audience: unknown = parsed.ok ? [parsed.payload['aud']].flat()[0] : undefined;
+  return /\/zones\/([^/]+)\/gateways$/.exec(typeof audience === 'string' ? audience : '')?.[1] ?? '';
 }
 
 export interface ServiceAccountName {

@@ -133,13 +133,13 @@ export function createFeedHub(ports: FeedHubPorts): FeedHub {
       streams.delete(stream.id);
     },
     acknowledge(gateway, zoneID, ack) {
-      const stream = streams.get(ack.stream_id);
-      const isOwn = stream?.zoneID === zoneID && stream.gateway.workload.podUID === gateway.workload.podUID;
-      if (!stream || !isOwn)
-        throw new OAuthError('invalid_request', 'stream_id names no stream of this gateway', { status: 404 });
-      stream.acknowledged = ack.digest;
-      stream.nonce = ack.nonce;
-      heartbeat(stream);
+      const own = [...streams.values()].filter((stream) => isOf(stream, gateway, zoneID, ack.stream_id));
+      if (own.length === 0) throw new OAuthError('invalid_request', 'this gateway has no such stream', { status: 404 });
+      for (const stream of own) {
+        stream.acknowledged = ack.digest;
+        stream.nonce = ack.nonce;
+        heartbeat(stream);
+      }
     },
     zoneChanged(event) {
       past.add(event);
@@ -161,6 +161,11 @@ export function createFeedHub(ports: FeedHubPorts): FeedHub {
       for (const stream of [...streams.values()]) end(stream);
     },
   };
+}
+
+function isOf(stream: Live, gateway: Gateway, zoneID: string, id: string | undefined): boolean {
+  if (stream.zoneID !== zoneID || stream.gateway.workload.podUID !== gateway.workload.podUID) return false;
+  return id === undefined || id === stream.id;
 }
 
 function toReport({ id, zoneID, gateway, digest, acknowledged, resources }: Live): StreamReport {
