@@ -33,7 +33,11 @@ function toProblems({ kind, namespace, name, file, line, refused, conditions }: 
   const wrong = conditions
     .filter(({ type, status }) => status === 'False' && !SUMMARIES.has(type))
     .filter(({ type, reason }) => type !== 'Programmed' || reason !== 'NotAccepted')
-    .map(({ type, reason, message }) => `${file}:${line}: ${object}${type}=False, ${reason}: ${message}`);
+    .map(({ type, reason, message }) => {
+      // A verdict's message names the object itself; saying it once is enough.
+      const named = message.startsWith(object) ? '' : object;
+      return `${file}:${line}: ${named}${type}=False, ${reason}: ${message}`;
+    });
   return [...refusals, ...wrong];
 }
 

@@ -4,9 +4,9 @@ import type { FolderReport } from '../up/source.ts';
 import { toSummaries, toTransitions } from '../up/summaries.ts';
 import { parsePort } from './listen.ts';
 import { findOPA, opaCache } from './opaBinary.ts';
-import { untilStopped } from './runtime.ts';
+import { CommandError, untilStopped } from './runtime.ts';
 import type { ExitCode, Runtime } from './runtime.ts';
-import type { LogLevel, RunningUp, Starters } from './starters.ts';
+import type { LogLevel, RunningUp, Starters, UpStart } from './starters.ts';
 import { toJSONVoice, toTextVoice } from './upText.ts';
 import type { UpVoice } from './upText.ts';
 
@@ -27,11 +27,12 @@ const CLOSING_MS = 4000;
 
 export async function runUp(options: UpOptions, starters: Starters, runtime: Runtime): Promise<ExitCode> {
   const data = resolve(runtime.cwd, options.data);
-  const up = await starters.up(
+  const port = parsePort(options.port, '--port');
+  const up = await start(
     {
       paths: options.manifests,
       data,
-      port: parsePort(options.port, '--port'),
+      port,
       namespace: options.namespace,
       opa: await findOPA(options.opa, runtime),
       opaCache: opaCache(runtime),
@@ -39,6 +40,7 @@ export async function runUp(options: UpOptions, starters: Starters, runtime: Run
       allowUpstreamRanges: options.allowUpstreamRange ?? [],
       logLevel: options.logLevel,
     },
+    starters,
     runtime,
   );
   const stopTelling = tell(up, options.output === 'json' ? toJSONVoice() : toTextVoice(options.data), runtime);
@@ -47,6 +49,16 @@ export async function runUp(options: UpOptions, starters: Starters, runtime: Run
   const closed = await within(CLOSING_MS, up.close());
   if (!closed) runtime.err('error: not everything ended in time; what was answered is on disk all the same\n');
   return closed ? 0 : 1;
+}
+
+async function start(up: UpStart, starters: Starters, runtime: Runtime): Promise<RunningUp> {
+  try {
+    return await starters.up(up, runtime);
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EADDRINUSE') throw error;
+    const why = `--port ${up.port}: ${up.port} and ${up.port + 1} must be free`;
+    throw new CommandError(`${why} (${error.message}); choose another --port`, 1, { cause: error });
+  }
 }
 
 /** Prints the ready line, then every change of a file's problems and of an object's state. Returns how to stop. */

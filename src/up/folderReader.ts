@@ -92,7 +92,9 @@ async function load(id: string, file: string, cached: Cached | undefined): Promi
 }
 
 function broken(id: string, file: string, error: unknown): ReadFile {
-  const message = `cannot be read: ${error instanceof Error ? error.message : 'unknown error'}`;
+  const message = isMissing(error)
+    ? 'does not exist: name a file or folder of manifests'
+    : `cannot be read: ${error instanceof Error ? error.message : 'unknown error'}`;
   return { id, manifest: { file, documents: [], problems: [{ file, line: 1, path: '', message }] } };
 }
 

@@ -177,6 +177,13 @@ spec: {policySetRef: {name: shop}}
     expect([exit, err]).toEqual([1, expect.stringContaining('in use by process')]);
   });
 
+  it('refuses a port that something listens on, naming the flag', async () => {
+    const { exit, err } = await run([
+      ...['up', '--manifests', join(folder, 'manifests'), '--data', join(folder, 'other'), '--port', `${up.port}`],
+    ]);
+    expect([exit, err]).toEqual([1, expect.stringContaining('choose another --port')]);
+  });
+
   it('ends within five seconds of SIGTERM, and keeps its keys for the next time', async () => {
     const before = await (await fetch(`${issuer}/.well-known/jwks.json?zone_id=${ZONE}`)).text();
     const ended = await up.stop();
