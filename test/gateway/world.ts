@@ -71,6 +71,8 @@ export async function startUpstream(): Promise<Upstream> {
 export interface MovableClock {
   now(): number;
   monotonic(): number;
+  /** What time it really is. */
+  truth(): number;
   /** Time passes. */
   advance(milliseconds: number): void;
   /** Someone sets the wall clock. */
@@ -82,6 +84,7 @@ export function createMovableClock(): MovableClock {
   let wall = 0;
   return {
     now: () => Date.now() + passed + wall,
+    truth: () => Date.now() + passed,
     monotonic: () => performance.now() + passed,
     advance: (milliseconds) => void (passed += milliseconds),
     setWall: (milliseconds) => void (wall += milliseconds),
@@ -118,7 +121,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const clock = createMovableClock();
   const upstream = await startUpstream();
   const resources = options.resourcesOf?.(upstream) ?? options.resources ?? [ORDERS];
-  const sts = await startFakeSTS(resources, () => clock.now());
+  const sts = await startFakeSTS(resources, () => clock.truth());
   const log: string[] = [];
   const zone = {
     issuer: sts.url,
