@@ -129,7 +129,13 @@ function createSteps(
       ...{ checker, monotonic, pause, wake, wakeAt },
       onFailure: (error) => log.warn({ error: messageOf(error) }, 'policies could not be checked; that is tried again'),
     }),
-    observing: createObserving({ observer, monotonic, wake, wakeAt, onObserved: metrics.observed }),
+    observing: createObserving({
+      ...{ observer, monotonic, wake, wakeAt, onObserved: metrics.observed },
+      onProblem(reason) {
+        if (reason === undefined) log.info({}, 'every STS replica answers what it serves');
+        else log.warn({ error: reason }, 'an STS replica could not be asked what it serves; new objects stay Pending');
+      },
+    }),
     publishing: createPublishing({
       ...{ publisher, keys, outbox, monotonic },
       orphanedKeysMs: config.orphanedKeysMs ?? ORPHANED_KEYS_MS,

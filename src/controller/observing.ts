@@ -9,6 +9,8 @@ export interface ObservingPorts {
   wakeAt(at: number, now: number): void;
   /** `replicas` undefined: one could not be asked. */
   onObserved(replicas: number | undefined): void;
+  /** A replica could not be asked; called once for each new reason, and with undefined when all could be again. */
+  onProblem(reason: string | undefined): void;
 }
 
 export interface Observing {
@@ -24,9 +26,21 @@ export const IDLE_EVERY_MS = 10_000;
 export function createObserving(ports: ObservingPorts): Observing {
   let observed = NOT_OBSERVED;
   let asking: Promise<void> | undefined;
+  let problem: string | undefined;
+
+  const tell = (reason: string | undefined): void => {
+    if (reason !== problem) ports.onProblem(reason);
+    problem = reason;
+  };
 
   const ask = async (askedAt: number): Promise<void> => {
-    const reports = await ports.observer.observe().catch(() => undefined);
+    let reports: Observed['reports'];
+    try {
+      reports = await ports.observer.observe();
+      tell(undefined);
+    } catch (error) {
+      tell(error instanceof Error ? error.message : String(error));
+    }
     observed = { reports, askedAt };
     asking = undefined;
     ports.onObserved(reports?.length);
