@@ -65,7 +65,7 @@ function toReadyText(ready: UpReady, data: string, summaries: readonly Summary[]
   const next =
     zone === undefined
       ? ''
-      : `\nA token for a gateway or an application of ${zone}:\n  caracal serviceaccount-token NAMESPACE/NAME --audience ${ready.issuer}/zones/${zone} --data ${data}\n`;
+      : `\nA token for an application of ${zone} (for a gateway add /gateways to the audience):\n  caracal serviceaccount-token NAMESPACE/NAME --audience ${ready.issuer}/zones/${zone} --data ${data}\n`;
   return `${served}\n${objects}${next}\nWatching for changes; end with Ctrl-C.\n`;
 }
 

@@ -25,7 +25,7 @@ data            .caracal
 KIND  NAMESPACE  NAME  READY  REASON
 Zone  shop       main  True   Ready
 
-A token for a gateway or an application of shop.main:
+A token for an application of shop.main (for a gateway add /gateways to the audience):
   caracal serviceaccount-token NAMESPACE/NAME --audience http://127.0.0.1:7400/zones/shop.main --data .caracal
 
 Watching for changes; end with Ctrl-C.
