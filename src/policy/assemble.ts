@@ -1,6 +1,7 @@
 /** The platform's part of a set's program: what each policy said, bounded by appliesTo, for `policies/decision.rego`. */
 import type { PolicyInput } from '../authority/policyInput.ts';
 import type { PolicyModule } from '../authority/snapshot.ts';
+import type { TimeMember } from './inputPaths.ts';
 
 /** The one entry point of every compiled set. */
 export const ENTRYPOINT = 'caracal/decision/result';
@@ -15,6 +16,8 @@ export interface ModuleFacts {
   readonly package: readonly string[];
   /** Which of RULES it defines. */
   readonly rules: readonly RuleName[];
+  /** Members of `input.time` that it may read. */
+  readonly time: readonly TimeMember[];
   /** Every rule as written, with its line (from 1). */
   readonly clauses: readonly { readonly name: string; readonly line: number }[];
 }

@@ -1,5 +1,6 @@
 /** Which `input.*` paths exist, from `policies/input.schema.json`. */
 import { readFileSync } from 'node:fs';
+import type { PolicyTime } from '../authority/policyInput.ts';
 import { INPUT_SCHEMA_FILE } from './capabilities.ts';
 
 /** The parts of JSON Schema that our schema uses. */
@@ -13,6 +14,23 @@ interface Schema {
 
 /** One step of a reference: a constant, or undefined where it is a variable or an expression. */
 export type Step = string | undefined;
+
+/** The part of an input that differs between two otherwise equal questions. */
+export const TIME_MEMBERS = [
+  'unix',
+  'rfc3339',
+  'weekday',
+  'hour',
+  'minute',
+] as const satisfies readonly (keyof PolicyTime)[];
+export type TimeMember = (typeof TIME_MEMBERS)[number];
+
+/** Which members of `input.time` a path below `input` may read; a path that is not written out may read all. */
+export function toTimeMembers([first, second]: readonly Step[]): readonly TimeMember[] {
+  if (first !== undefined && first !== 'time') return [];
+  const member = first === undefined ? undefined : TIME_MEMBERS.find((name) => name === second);
+  return member === undefined ? TIME_MEMBERS : [member];
+}
 
 /** What is wrong with a path below `input`, or undefined where it can exist. */
 export type CheckInputPath = (steps: readonly Step[]) => string | undefined;

@@ -7,7 +7,7 @@ import { assemble, ENTRYPOINT, type ModuleFacts } from './assemble.ts';
 import { CAPABILITIES_FILE, DECISION_FILE, INPUT_SCHEMA_FILE } from './capabilities.ts';
 import { createCompileCache, type CompileCache } from './compileCache.ts';
 import { policySetDigest } from './digest.ts';
-import { createInputPaths, type CheckInputPath } from './inputPaths.ts';
+import { createInputPaths, type CheckInputPath, type TimeMember } from './inputPaths.ts';
 import { findDeepLine, MAX_NESTING } from './nesting.ts';
 import { createOPARunner, type ProcessResult, type RunOPA } from './opaProcess.ts';
 import { readSyntax, type Problem } from './syntax.ts';
@@ -36,6 +36,8 @@ type CompiledSet =
       readonly wasm: Uint8Array<ArrayBuffer>;
       /** Names of the modules that have a rule with a meaning; constants have none. */
       readonly speaking: readonly string[];
+      /** Members of `input.time` that any of them may read. */
+      readonly time: ReadonlySet<TimeMember>;
     }
   | { readonly ok: false; readonly reason: 'CompileFailed' | 'PackageConflict' | 'TooLarge'; readonly message: string };
 
@@ -190,12 +192,13 @@ async function compileSet(modules: readonly PolicyModule[], ports: Ports): Promi
   const conflict = findConflict(checked);
   if (conflict !== undefined) return { ok: false, reason: 'PackageConflict', message: conflict };
   const speaking = checked.filter(({ facts }) => facts.rules.length > 0).map(({ module }) => module.name);
+  const time = new Set(checked.flatMap(({ facts }) => facts.time));
   const cached = await ports.cache.readWASM(digest);
-  if (cached) return { ok: true, digest, wasm: cached, speaking };
+  if (cached) return { ok: true, digest, wasm: cached, speaking, time };
   const built = await ports.inFolder((folder) => build(checked, folder, ports));
   if (!(built instanceof Uint8Array)) return built;
   await ports.cache.writeWASM(digest, built);
-  return { ok: true, digest, wasm: built, speaking };
+  return { ok: true, digest, wasm: built, speaking, time };
 }
 
 type Checked = readonly { readonly module: PolicyModule; readonly facts: ModuleFacts }[];

@@ -1,6 +1,6 @@
 /** Our rules about a tenant's module, read from the tree that opa parses: package, references, rules and formats. */
 import { RULES, type ModuleFacts, type RuleName } from './assemble.ts';
-import type { CheckInputPath, Step } from './inputPaths.ts';
+import { toTimeMembers, type CheckInputPath, type Step, type TimeMember } from './inputPaths.ts';
 import { parseFormat } from './sprintf.ts';
 
 /** `line` counts from 1 in the tenant's text. */
@@ -39,7 +39,9 @@ export function readSyntax(tree: unknown, checkInputPath: CheckInputPath): Synta
   const names = new Set(rules.map(ruleName));
   const meaningful = path[1] === 'policy' ? RULES.filter((name) => names.has(name)) : [];
   const clauses = rules.map((rule) => ({ name: ruleName(rule), line: lineOf(rule) }));
-  return { facts: { package: path, rules: meaningful, clauses }, problems: problems.sort((a, b) => a.line - b.line) };
+  const time = readTimeMembers([tree.imports, tree.rules], imports);
+  const facts = { package: path, rules: meaningful, time, clauses };
+  return { facts, problems: problems.sort((a, b) => a.line - b.line) };
 }
 
 function checkPackage(path: readonly string[], line: number): readonly Problem[] {
@@ -124,6 +126,17 @@ function checkReferences(
     add('CompileFailed', line, checkCall(node));
   });
   return problems;
+}
+
+/** Every member of `input.time` that a reference may reach; `input` as a value may reach them all. */
+function readTimeMembers(root: unknown, imports: ReadonlyMap<string, readonly Step[]>): readonly TimeMember[] {
+  const members = new Set<TimeMember>();
+  visit(root, ({ node, isHead }) => {
+    const isWhole = node.type === 'var' && node.value === 'input' && !isHead;
+    const [head, ...steps] = node.type === 'ref' ? resolve(toSteps(terms(node.value)), imports) : [];
+    if (isWhole || head === 'input') for (const member of toTimeMembers(steps)) members.add(member);
+  });
+  return [...members].sort();
 }
 
 function checkData(steps: readonly Step[], own: readonly string[]): string | undefined {

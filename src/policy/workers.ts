@@ -5,9 +5,11 @@ import type { PolicyModule } from '../authority/snapshot.ts';
 import { applies, toData } from './assemble.ts';
 import { policySetDigest } from './digest.ts';
 import type { PolicyEngine, PreparedPolicy } from './engine.ts';
+import type { TimeMember } from './inputPaths.ts';
 import type { OPA } from './opa.ts';
 import { toFailure, toOutcome } from './outcome.ts';
 import { createPool, type JobResult, type Pool } from './pool.ts';
+import { createRememberedOutcomes, type RememberedOutcomes } from './remembered.ts';
 import { compileModule, DEFAULT_MEMORY_PAGES } from './wasm.ts';
 
 export interface PolicyEngineConfig {
@@ -28,7 +30,12 @@ const MAX_INPUT_BYTES = 65_536;
 const KEPT_DIGESTS = 2;
 
 type Program =
-  | { readonly ok: true; readonly module: WebAssembly.Module; readonly speaking: ReadonlySet<string> }
+  | {
+      readonly ok: true;
+      readonly module: WebAssembly.Module;
+      readonly speaking: ReadonlySet<string>;
+      readonly time: ReadonlySet<TimeMember>;
+    }
   | { readonly ok: false; readonly message: string };
 
 interface Loaded {
@@ -36,11 +43,13 @@ interface Loaded {
   readonly modules: readonly PolicyModule[];
   /** Of `modules`, those that can say something. */
   readonly speaking: readonly PolicyModule[];
+  readonly time: ReadonlySet<TimeMember>;
 }
 
 interface State {
   readonly opa: Pick<OPA, 'compile'>;
   readonly pool: Pool;
+  readonly remembered: RememberedOutcomes;
   /** By digest: compiled, or being compiled, for as long as a zone has it. */
   readonly programs: Map<string, Promise<Program>>;
   /** By zone UID, then digest, the last prepared last. */
@@ -51,10 +60,11 @@ interface State {
 export function createPolicyEngine(config: PolicyEngineConfig): PolicyEngine {
   const { opa, clock, workers = 2, deadlineMs = 250, memoryPages = DEFAULT_MEMORY_PAGES } = config;
   const pool = createPool({ workers, deadlineMs, memoryPages, clock });
-  const state: State = { opa, pool, programs: new Map(), zones: new Map(), lastKey: 0 };
+  const remembered = createRememberedOutcomes();
+  const state: State = { opa, pool, remembered, programs: new Map(), zones: new Map(), lastKey: 0 };
   return {
     prepare: (zoneUID, digest, modules) => prepare(zoneUID, digest, modules, state),
-    evaluate: (zoneUID, digest, inputs) => evaluate(zoneUID, state.zones.get(zoneUID)?.get(digest), inputs, pool),
+    evaluate: (zoneUID, digest, inputs) => evaluate(zoneUID, state.zones.get(zoneUID)?.get(digest), inputs, state),
     close: () => pool.close(),
   };
 }
@@ -96,7 +106,8 @@ async function compileProgram(modules: readonly PolicyModule[], opa: Pick<OPA, '
   try {
     const compiled = await opa.compile(modules);
     if (!compiled.ok) return { ok: false, message: compiled.message };
-    return { ok: true, module: await compileModule(compiled.wasm), speaking: new Set(compiled.speaking) };
+    const module = await compileModule(compiled.wasm);
+    return { ok: true, module, speaking: new Set(compiled.speaking), time: compiled.time };
   } catch (error) {
     return { ok: false, message: error instanceof Error ? error.message : 'the set cannot be compiled' };
   }
@@ -105,16 +116,31 @@ async function compileProgram(modules: readonly PolicyModule[], opa: Pick<OPA, '
 function load(program: Extract<Program, { ok: true }>, modules: readonly PolicyModule[], state: State): Loaded {
   state.lastKey += 1;
   state.pool.load(state.lastKey, program.module);
-  return { key: state.lastKey, modules, speaking: modules.filter(({ name }) => program.speaking.has(name)) };
+  const speaking = modules.filter(({ name }) => program.speaking.has(name));
+  return { key: state.lastKey, modules, speaking, time: program.time };
 }
 
 async function evaluate(
   zoneUID: string,
   loaded: Loaded | undefined,
   inputs: readonly PolicyInput[],
-  pool: Pool,
+  { pool, remembered }: Pick<State, 'pool' | 'remembered'>,
 ): Promise<readonly PolicyOutcome[]> {
   if (!loaded) return inputs.map(() => toFailure('unavailable'));
+  const keys = inputs.map((input) => remembered.keyOf(loaded.key, loaded.time, input));
+  const known = keys.map((key) => (key === undefined ? undefined : remembered.get(key)));
+  if (known.every((outcome) => outcome !== undefined)) return known;
+  const outcomes = await ask(zoneUID, loaded, inputs, pool);
+  for (const [index, key] of keys.entries()) if (key !== undefined) remembered.set(key, outcomes[index]!);
+  return outcomes;
+}
+
+async function ask(
+  zoneUID: string,
+  loaded: Loaded,
+  inputs: readonly PolicyInput[],
+  pool: Pool,
+): Promise<readonly PolicyOutcome[]> {
   const texts = inputs.map((input) => JSON.stringify(input));
   if (texts.some((text) => Buffer.byteLength(text) > MAX_INPUT_BYTES)) {
     return inputs.map((input) => toFailure('too_large', askedOf(loaded, input)));

@@ -4,6 +4,7 @@ import type { PublicJWK } from '../authority/snapshot.ts';
 import { chooseKey, isForeignAlgorithm, type ForeignAlgorithm } from './foreignKeys.ts';
 import { CLOCK_SKEW, checkTimes } from './instants.ts';
 import { parseCompactJWT } from './parse.ts';
+import { isSignedOrSeen } from './seenSignatures.ts';
 
 /** `unknown_key`: fetch the issuer's keys once more, then try again. */
 export type ForeignProblem =
@@ -67,7 +68,8 @@ export function verifyForeignToken(token: string, expected: ForeignExpectations)
   if (!isForeignAlgorithm(alg)) return refuse('algorithm', 'alg must be RS256, PS256, ES256, EdDSA or Ed25519');
   const chosen = chooseKey(expected.keys, alg, kid as string | undefined);
   if (!chosen.ok) return chosen;
-  if (!isSigned(alg, parsed.signingInput, chosen.publicKey, parsed.signature)) {
+  const check = () => isSigned(alg, parsed.signingInput, chosen.publicKey, parsed.signature);
+  if (!isSignedOrSeen(token, chosen.publicKey, check)) {
     return refuse('signature', 'the signature is wrong');
   }
   return { ok: true, header, claims: payload, key: chosen.jwk };

@@ -295,3 +295,16 @@ describe('bytes of other issuers', () => {
     );
   });
 });
+
+describe('a token that was accepted before', () => {
+  it('is judged anew in everything but its signature', () => {
+    const text = es256();
+    expect(problemOf(text)).toBe('accepted');
+    expect(problemOf(text)).toBe('accepted');
+    expect(problemOf(text, { nowMs: NOW + 3_600_000 })).toBe('expired');
+    expect(problemOf(text, { audiences: ['other'] })).toBe('audience');
+    expect(problemOf(text, { issuer: 'https://other.example' })).toBe('issuer');
+    expect(problemOf(text, { keys: [{ ...makeSigner('ec', { kid: 'ec' }).jwk }] })).toBe('signature');
+    expect(problemOf(`${text.slice(0, -10)}${encode('another')}`)).not.toBe('accepted');
+  });
+});

@@ -18,6 +18,7 @@ const provider = new Provider('http://127.0.0.1', {
       token_endpoint_auth_method: 'client_secret_post',
     },
   ],
+  clientDefaults: { id_token_signed_response_alg: 'ES256' },
   features: {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
