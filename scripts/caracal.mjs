@@ -3,4 +3,4 @@
 import { join } from 'node:path';
 import { ROOT, runToTheEnd } from './setup.mjs';
 
-process.exit(runToTheEnd(process.execPath, [join(ROOT, 'scripts/run.mjs'), 'caracal', ...process.argv.slice(2)]));
+process.exit(await runToTheEnd(process.execPath, [join(ROOT, 'scripts/run.mjs'), 'caracal', ...process.argv.slice(2)]));

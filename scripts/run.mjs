@@ -35,7 +35,7 @@ async function main([name, ...args]) {
   if (command.controlPlane?.(args)) env.KUBEBUILDER_ASSETS = ensureControlPlane();
   const node = pinnedNode();
   if (command.gateway) {
-    const status = runToTheEnd(node, [join(ROOT, 'scripts/bundle.mjs')]);
+    const status = await runToTheEnd(node, [join(ROOT, 'scripts/bundle.mjs')]);
     if (status !== 0) throw new Error('bundling the gateway failed');
   }
   return runToTheEnd(node, command.run(args), env);

@@ -1,7 +1,8 @@
 /** Brings a fresh clone to the point where any command can run: packages, the pinned Node, and a line about what takes long. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -45,9 +46,16 @@ export function ensureInstalled() {
   writeFileSync(stamp, digest);
 }
 
-/** Runs a program with our standard streams and ends as it ends. */
+/** Runs a program with our standard streams and resolves to how it ended. Whoever ends us ends it, and we wait for it. */
 export function runToTheEnd(program, args, env = {}) {
-  const result = spawnSync(program, args, { cwd: process.cwd(), stdio: 'inherit', env: { ...process.env, ...env } });
-  if (result.error) throw result.error;
-  return result.signal ? 128 + 15 : (result.status ?? 1);
+  const child = spawn(program, args, { cwd: process.cwd(), stdio: 'inherit', env: { ...process.env, ...env } });
+  // A terminal sends Ctrl-C and its own end to the child as well: passed on, they would come twice.
+  const pass = (signal) => {
+    if (signal === 'SIGTERM' || !process.stdin.isTTY) child.kill(signal);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, pass);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (status, signal) => resolve(signal ? 128 + constants.signals[signal] : (status ?? 1)));
+  });
 }
