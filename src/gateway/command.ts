@@ -43,8 +43,9 @@ Verify mandates in front of an app, or of an upstream, and let exactly the appro
 Options:
 ${lines.join('\n')}
 
-Example:
-  $ caracal gateway --token-file gateway-token --protect quickstart/orders=127.0.0.1:8080:127.0.0.1:9000
+Examples:
+  $ caracal gateway --token-file token --protect quickstart/orders=127.0.0.1:8080:127.0.0.1:9000
+  $ caracal gateway --token-file token --edge 127.0.0.1:8080
 `;
 }
 
@@ -80,14 +81,18 @@ async function toZone(
   { readFile }: CommandIO,
 ): Promise<GatewayZoneConfig> {
   const token = () => readFile(file);
-  const parsed = parseCompactJWT((await token()).trim(), { maxBytes: 16 * 1024 });
-  const audience: unknown = parsed.ok ? [parsed.payload['aud']].flat()[0] : undefined;
-  const [, issuer, zoneID] =
-    /^(https?:\/\/.+)\/zones\/([a-z0-9.-]+)\/gateways$/.exec(typeof audience === 'string' ? audience : '') ?? [];
+  const audience = audienceOf(await token());
+  const [, issuer, zoneID] = /^(https?:\/\/.+)\/zones\/([a-z0-9.-]+)\/gateways$/.exec(audience ?? '') ?? [];
   if (issuer === undefined || zoneID === undefined) {
     throw new Error(`--token-file ${file} is no token for a gateway: its audience must be ISSUER/zones/ZONE/gateways`);
   }
   return { issuer, zoneID, url: sts ?? issuer, token, ...(ca !== undefined && { ca }) };
+}
+
+function audienceOf(token: string): string | undefined {
+  const parsed = parseCompactJWT(token.trim(), { maxBytes: 16 * 1024 });
+  const audience: unknown = parsed.ok ? [parsed.payload['aud']].flat()[0] : undefined;
+  return typeof audience === 'string' ? audience : undefined;
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

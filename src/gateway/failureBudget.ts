@@ -26,10 +26,11 @@ export function createFailureBudget(clock: Pick<Clock, 'monotonic'>): FailureBud
   };
   return {
     isExhausted(source) {
-      const bucket = buckets.get(source);
+      const bucket = buckets.get(toNetwork(source));
       return bucket !== undefined && drain(bucket).used >= BURST;
     },
-    add(source) {
+    add(address) {
+      const source = toNetwork(address);
       const bucket = drain(buckets.get(source) ?? { used: 0, at: clock.monotonic() });
       bucket.used += 1;
       buckets.delete(source);
@@ -37,4 +38,14 @@ export function createFailureBudget(clock: Pick<Clock, 'monotonic'>): FailureBud
       if (buckets.size > MAX_SOURCES) buckets.delete(buckets.keys().next().value!);
     },
   };
+}
+
+/** Whoever has an IPv6 address has the 2^64 around it. */
+function toNetwork(address: string): string {
+  if (!address.includes(':') || address.startsWith('::ffff:')) return address;
+  const [head = '', tail] = address.split('::');
+  const groups = head === '' ? [] : head.split(':');
+  if (tail === undefined) return groups.slice(0, 4).join(':');
+  const missing = 8 - groups.length - (tail === '' ? 0 : tail.split(':').length);
+  return [...groups, ...Array<string>(missing).fill('0'), ...tail.split(':')].slice(0, 4).join(':');
 }

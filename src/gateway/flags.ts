@@ -17,7 +17,7 @@ export const FLAGS = {
     type: 'string',
     multiple: true,
     value: 'FILE',
-    help: "the gateway's projected token; its audience names issuer and zone; read again when it is used; repeat for more zones at an edge",
+    help: "the gateway's projected token, audience ISSUER/zones/ZONE/gateways; read again when it is used; repeat for more zones at an edge",
   },
   sts: { type: 'string', value: 'URL', help: 'where the STS is reached (default: its issuer)' },
   'sts-ca': { type: 'string', value: 'FILE', help: 'PEM certificates to trust for the STS' },
@@ -90,10 +90,30 @@ function readValues(argv: readonly string[]) {
 function explain(message: string): string {
   const unknown = /Unknown option '(--?[^']+)'/.exec(message)?.[1];
   if (unknown === undefined) return message;
-  const meant = Object.keys(FLAGS).find(
-    (name) => name.startsWith(unknown.slice(2, 5)) || unknown.slice(2).startsWith(name.slice(0, 3)),
-  );
+  const meant = nearest(unknown.replace(/^-+/, ''), Object.keys(FLAGS));
   return `unknown flag ${unknown}${meant === undefined ? '' : `: did you mean --${meant}?`}`;
+}
+
+/** The name that differs in the fewest letters, at most a third of them. */
+function nearest(text: string, names: readonly string[]): string | undefined {
+  const ranked = names
+    .map((name) => ({ name, distance: distanceOf(text, name) }))
+    .sort((a, b) => a.distance - b.distance);
+  const [best] = ranked;
+  return best && best.distance <= Math.max(2, best.name.length / 3) ? best.name : undefined;
+}
+
+/** Levenshtein's. */
+function distanceOf(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
 }
 
 function checkComplete({ protect, edge, tokenFiles }: Flags): void {

@@ -42,8 +42,11 @@ const CALL_MS = 2000;
 const OPEN_MS = 5000;
 const MAX_ANSWER_BYTES = 64 * 1024;
 
+/** Throws TypeError where its token would leave the machine in the clear. */
 export function createSTSClient(endpoint: STSEndpoint): STSClient {
   const base = new URL(endpoint.url);
+  if (!isPrivateLink(base))
+    throw new TypeError(`the STS at ${endpoint.url} must be https: the gateway's token goes there`);
   const isTLS = base.protocol === 'https:';
   const trust = endpoint.ca === undefined ? {} : { ca: endpoint.ca };
   const agent = isTLS
@@ -90,6 +93,11 @@ export function createSTSClient(endpoint: STSEndpoint): STSClient {
     },
     close: () => agent.destroy(),
   };
+}
+
+/** TLS, or a connection that does not leave the machine. */
+function isPrivateLink({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
 }
 
 interface Answer {

@@ -26,7 +26,8 @@ export function edgeTarget(zones: readonly GatewayZone[], upstreams: EdgeUpstrea
   return (request) => {
     const identifier = single(request, 'x-caracal-resource');
     const zoneID = single(request, 'x-caracal-zone');
-    if (identifier === undefined)
+    if (zoneID === AMBIGUOUS) return refuse('invalid_request', 'X-Caracal-Zone is sent once or not at all');
+    if (identifier === undefined || identifier === AMBIGUOUS)
       return refuse('invalid_request', 'X-Caracal-Resource is required, once: the identifier of the Resource');
     const candidates = zones.filter((zone) => zoneID === undefined || zone.zoneID === zoneID);
     const found = candidates.flatMap((zone) => {
@@ -51,12 +52,14 @@ function toEdgeTarget(found: Pick<Target, 'zone' | 'served'>, upstreams: EdgeUps
   }
 }
 
-/** The one value of a header; undefined where it is absent, doubled or disguised. */
-function single({ rawHeaders }: IncomingMessage, name: string): string | undefined {
+const AMBIGUOUS = Symbol('more than one value, or a disguised one');
+
+function single({ rawHeaders }: IncomingMessage, name: string): string | typeof AMBIGUOUS | undefined {
   let found: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    if (rawHeaders[index]!.length !== name.length || normalizeName(rawHeaders[index]!) !== name) continue;
-    if (found !== undefined || rawHeaders[index]!.includes('_')) return undefined;
+    const sent = rawHeaders[index]!;
+    if (sent.length !== name.length || normalizeName(sent) !== name) continue;
+    if (found !== undefined || sent.toLowerCase() !== name) return AMBIGUOUS;
     found = rawHeaders[index + 1]!;
   }
   return found;

@@ -111,6 +111,7 @@ export function createZoneState({ issuer, zoneID }: ZoneIdentity): ZoneState {
         if (next.zone_id !== zoneID || next.issuer !== issuer) throw new Error('the configuration is of another zone');
         // A zone of the same name that was created anew counts its epochs anew.
         if (config && config.zone_uid !== next.zone_uid) forget();
+        if (next.epoch < epochs.current()) throw new Error('the configuration is older than what is known');
         config = next;
         if (isFirst || epochs.current() === 0) epochs.restart(next.epoch);
         const served = next.resources.map(serve);

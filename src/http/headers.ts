@@ -35,9 +35,9 @@ const OWNED: ReadonlySet<string> = new Set([
 ]);
 const OWNED_PREFIXES = ['x-caracal-', 'x-forwarded-', 'x-envoy-', 'x-auth-request-'] as const;
 
-/** Lower case with `_` as `-`: applications behind CGI-like interfaces cannot tell them apart. */
+/** Lower case, and `-` for all but letters and digits: applications behind CGI-like interfaces cannot tell them apart. */
 export function normalizeName(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-');
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '-');
 }
 
 export function isOwned(normalized: string): boolean {
@@ -149,7 +149,8 @@ function namedByConnection(rawHeaders: readonly string[]): ReadonlySet<string> |
     if (value === 'keep-alive' || value === 'close') continue;
     named ??= new Set();
     // What frames the body is not for the client to take away.
-    for (const token of value.split(',')) if (token.trim() !== 'content-length') named.add(normalizeName(token.trim()));
+    for (const token of value.split(',')) named.add(normalizeName(token.trim()));
+    named.delete('content-length');
   }
   return named;
 }

@@ -156,6 +156,49 @@ describe('another life of the store', () => {
   });
 });
 
+describe('an event that is not whole', () => {
+  const GOOD = {
+    zone_id: 'team.main',
+    zone_uid: 'uid-1',
+    stale_after_ms: 10_000,
+    frozen: false,
+    resources: [],
+    digest: 'd',
+  };
+  const BROKEN: readonly (readonly [name: string, event: string, data: (url: string) => unknown])[] = [
+    ['a heartbeat without epoch', 'heartbeat', () => ({ nonce: null })],
+    ['a heartbeat with an epoch in text', 'heartbeat', () => ({ nonce: null, epoch: '1000' })],
+    ['an epoch without change', 'epoch', () => ({ epoch: 1001 })],
+    ['a change without all', 'epoch', () => ({ epoch: 1001, change: { applications: [], resources: [] } })],
+    ['keys that are none', 'keys', () => ({ keys: [{ kid: 1 }] })],
+    [
+      'R-07 the configuration of another zone',
+      'config',
+      (issuer) => ({ ...GOOD, issuer, zone_id: 'a.b', epoch: 1001 }),
+    ],
+    ['R-07 the configuration of another issuer', 'config', () => ({ ...GOOD, issuer: 'https://evil', epoch: 1001 })],
+    ['R-07 a configuration older than what is known', 'config', (issuer) => ({ ...GOOD, issuer, epoch: 999 })],
+    [
+      'an operation that needs nothing',
+      'config',
+      (issuer) => ({
+        ...{ ...GOOD, issuer, epoch: 1001 },
+        resources: [{ ...ORDERS, operations: [{ methods: ['GET'], path: '/**', scopes: [] }] }],
+      }),
+    ],
+  ];
+
+  it.each(BROKEN)('%s ends the stream and changes nothing', async (_name, event, data) => {
+    const { sts } = world;
+    const token = sts.mint();
+    expect(await read(token)).toBe(200);
+    sts.say(event, data(sts.url));
+    await until(() => sts.lastEventIDs.length === 2);
+    expect(await read(token)).toBe(200);
+    expect((await world.send('GET /anything', { token })).status).toBe(403);
+  });
+});
+
 describe('freshness', () => {
   it('R-08 is a nonce’s round trip: heartbeats that bring none back do not keep it, and it returns with one', async () => {
     const { sts, clock } = world;

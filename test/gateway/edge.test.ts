@@ -73,6 +73,12 @@ describe('an edge', () => {
       400,
       'invalid_request',
     ],
+    [
+      'two zones',
+      ['X-Caracal-Resource: resource://orders', 'X-Caracal-Zone: team.main', 'X-Caracal-Zone: team.main'],
+      400,
+      'invalid_request',
+    ],
     ['a disguised one', ['X_Caracal_Resource: resource://orders'], 400, 'invalid_request'],
     ['a Resource that nobody knows', ['X-Caracal-Resource: resource://nothing'], 404, 'resource_not_found'],
     ['one that has no upstream', ['X-Caracal-Resource: resource://inside'], 404, 'resource_not_found'],

@@ -69,6 +69,8 @@ export interface FakeSTS {
   publish(): void;
   publishKeys(): void;
   heartbeat(): void;
+  /** Any event, as it is. */
+  say(event: string, data: unknown): void;
   streams(): number;
   dropStreams(): void;
   close(): Promise<void>;
@@ -198,6 +200,7 @@ export async function startFakeSTS(
     publish: () => toAll('config', config(), cursor()),
     publishKeys: () => toAll('keys', keysEvent()),
     heartbeat,
+    say: (event, data) => toAll(event, data as object),
     streams: () => streams.size,
     dropStreams() {
       for (const { response } of streams.values()) response.destroy();

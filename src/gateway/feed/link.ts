@@ -6,6 +6,7 @@ import type { Freshness } from '../freshness.ts';
 import type { GatewayLog } from '../log.ts';
 import type { STSClient } from '../stsClient.ts';
 import { createEventParser, type FeedEvent } from './events.ts';
+import { parseConfig, parseEpoch, parseHeartbeat, parseHello, parseKeys } from './messages.ts';
 
 /** What the zone's state does with each event. */
 export interface FeedListener {
@@ -125,24 +126,24 @@ function createStreamReader(listener: FeedListener, ports: FeedLinkPorts, keepCu
     }
     switch (event) {
       case 'hello': {
-        const hello = JSON.parse(data) as FeedHello;
+        const hello = parseHello(data);
         streamID = hello.stream_id;
         listener.hello(hello);
         return;
       }
       case 'keys':
-        listener.keys(JSON.parse(data) as FeedKeys);
+        listener.keys(parseKeys(data));
         return;
       case 'config':
-        listener.config(JSON.parse(data) as FeedConfig, !isConfigured);
+        listener.config(parseConfig(data), !isConfigured);
         isConfigured = true;
         if (listener.digest() !== acknowledged) void acknowledge();
         return;
       case 'epoch':
-        listener.epoch(JSON.parse(data) as FeedEpoch);
+        listener.epoch(parseEpoch(data));
         return;
       case 'heartbeat': {
-        const heartbeat = JSON.parse(data) as FeedHeartbeat;
+        const heartbeat = parseHeartbeat(data);
         if (isConfigured) ports.freshness.confirm(heartbeat.nonce);
         listener.heartbeat(heartbeat);
       }
