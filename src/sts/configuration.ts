@@ -7,12 +7,15 @@ import { createCompiler } from '../compiler/compile.ts';
 import type { WatchedKind, WorldSource } from '../compiler/world.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Store } from '../store/store.ts';
+import { createPolicyReadiness, PREPARE_MS, type PolicyReadiness } from './policyReadiness.ts';
 import type { Log } from './ports.ts';
 
 /** One zone as it is served: the pair is replaced as a whole, and a snapshot never has a later epoch than its own. */
 export interface ServedZone {
   readonly snapshot: ZoneSnapshot;
   readonly epoch: number;
+  /** It took authority away and the epoch that tells so is not durable yet: nobody gets a proof of freshness. */
+  readonly isUnannounced?: true;
 }
 
 /** What happened to a zone; `epoch` where authority changed. */
@@ -44,8 +47,8 @@ export interface ConfigurationPorts {
   readonly log: Log;
 }
 
-/** A policy that takes longer to compile than this is served unprepared, which denies. */
-const PREPARE_MS = 3000;
+/** How long a pass waits for a policy set: most are compiled by then, and no revocation waits for the others. */
+const PATIENCE_MS = 100;
 const RETRY_MS = 500;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const NOTHING_GATHERED = { policy: () => undefined, policySet: () => undefined };
@@ -72,12 +75,21 @@ export function createConfiguration(ports: ConfigurationPorts): Configuration {
     for (const listener of [...listeners]) listener({ zoneUID, before, after, change });
   };
 
+  const readiness = createPolicyReadiness({
+    policies: ports.policies,
+    log,
+    now: () => clock.monotonic(),
+    onDecided: () => wakeQuietly(),
+  });
+  let patienceMs = PREPARE_MS;
+
   const pass = async (): Promise<void> => {
     const seen = source.versions();
     const { snapshot, nextChange } = compiler.compile(source.world(), clock.now(), NOTHING_GATHERED);
-    const isWhole = await serve(snapshot, { served, announced, replace }, ports);
-    versions = seen;
-    if (isWhole) schedule(nextChange);
+    const outcome = await serve(snapshot, { served, announced, replace, readiness, patienceMs }, ports);
+    patienceMs = PATIENCE_MS;
+    if (outcome !== 'pending') versions = seen;
+    if (outcome === 'whole') schedule(nextChange);
     else retryLater();
   };
 
@@ -135,63 +147,69 @@ interface Serving {
   readonly served: ReadonlyMap<string, ServedZone>;
   readonly announced: Map<string, ZoneSnapshot>;
   readonly replace: (id: string, after: ServedZone | undefined, change: AuthorityChange | undefined) => void;
+  readonly readiness: PolicyReadiness;
+  readonly patienceMs: number;
 }
 
-/**
- * Every zone that changed, one beside the other; a slow policy of one holds up no other. False where a policy set is
- * not ready: such a zone denies exchanges, and is looked at again.
- */
-async function serve(snapshot: Snapshot, serving: Serving, ports: ConfigurationPorts): Promise<boolean> {
+/** `pending`: a zone keeps its last policy set until the next one is compiled. `partly`: one denies for want of a set. */
+type Outcome = 'whole' | 'partly' | 'pending';
+
+/** Every zone that changed, one beside the other; a slow policy of one holds up no other. */
+async function serve(snapshot: Snapshot, serving: Serving, ports: ConfigurationPorts): Promise<Outcome> {
   for (const [id, { snapshot: before }] of [...serving.served]) {
     if (snapshot.zones.has(id)) continue;
     serving.announced.delete(id);
     serving.replace(id, undefined, diffZones(before, undefined));
   }
   const changed = [...snapshot.zones.values()].filter((zone) => serving.announced.get(zone.id)?.digest !== zone.digest);
-  const prepared = await Promise.all(changed.map((zone) => serveZone(zone, serving, ports)));
-  return prepared.every((isPrepared) => isPrepared);
+  const settled = await Promise.allSettled(changed.map((zone) => serveZone(zone, serving, ports)));
+  const outcomes = settled.map((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
+  if (outcomes.includes('pending')) return 'pending';
+  return outcomes.includes('partly') ? 'partly' : 'whole';
 }
 
-async function serveZone(
+async function serveZone(zone: ZoneSnapshot, serving: Serving, ports: ConfigurationPorts): Promise<Outcome> {
+  const { announced, readiness, patienceMs } = serving;
+  const known = announced.get(zone.id);
+  const last = known?.uid === zone.uid ? known : undefined;
+  const ready = await readiness.of(zone, patienceMs);
+  if (ready === 'pending') {
+    const meanwhile = last && withPolicyOf(last, zone);
+    if (meanwhile && meanwhile.digest !== last.digest) await announce(meanwhile, last, serving, ports);
+    return 'pending';
+  }
+  await announce(zone, last, serving, ports);
+  if (ready === 'ready') return 'whole';
+  // It is looked at again, though nothing changes.
+  announced.set(zone.id, { ...zone, digest: `${zone.digest} unprepared` });
+  return 'partly';
+}
+
+/** All that changed but the policy set. */
+function withPolicyOf({ policy }: ZoneSnapshot, zone: ZoneSnapshot): ZoneSnapshot {
+  return { ...zone, policy, digest: `${zone.digest} under ${policy?.digest ?? 'none'}` };
+}
+
+/** What the change takes away is refused from here on; the epoch that tells the gateways follows when it is durable. */
+async function announce(
   zone: ZoneSnapshot,
+  last: ZoneSnapshot | undefined,
   { served, announced, replace }: Serving,
-  ports: ConfigurationPorts,
-): Promise<boolean> {
-  const isPrepared = await prepare(zone, ports);
-  const last = announced.get(zone.id);
-  const known = last?.uid === zone.uid ? last : undefined;
+  { store }: ConfigurationPorts,
+): Promise<void> {
   const present = served.get(zone.id);
-  const change = diffZones(known, zone);
-  // What the change takes away is refused from here on; the epoch that tells the gateways follows when it is durable.
-  if (known && present) replace(zone.id, { snapshot: zone, epoch: present.epoch }, undefined);
+  const change = diffZones(last, zone);
+  if (last && present) {
+    replace(zone.id, { snapshot: zone, epoch: present.epoch, ...(change && { isUnannounced: true }) }, undefined);
+  }
   if (change) {
-    const { epoch } = await ports.store.raiseEpoch(zone.uid, zone.digest, change);
+    const { epoch } = await store.raiseEpoch(zone.uid, zone.digest, change);
     replace(zone.id, { snapshot: zone, epoch }, change);
   }
-  if (isPrepared) announced.set(zone.id, zone);
-  return isPrepared;
-}
-
-async function prepare(zone: ZoneSnapshot, { policies, log }: ConfigurationPorts): Promise<boolean> {
-  if (!zone.policy) return true;
-  const preparing = policies.prepare(zone.uid, zone.policy.digest, zone.policy.modules);
-  const prepared = await within(preparing, PREPARE_MS);
-  if (prepared?.ok) return true;
-  const reason = prepared?.message ?? 'it takes long to compile';
-  log.error({ zone: zone.id, error: reason }, 'the policy set is not ready; exchanges are denied until it is');
-  return false;
-}
-
-async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  announced.set(zone.id, zone);
 }
 
 function waitForEpoch(

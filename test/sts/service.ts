@@ -45,7 +45,11 @@ export interface TestSTS {
   readonly keys: Map<string, readonly PrivateZoneKey[]>;
   readonly log: Logged[];
   /** Run after each evaluation of policy, before its outcome is used: whatever may happen meanwhile. */
-  readonly meanwhile: { evaluated?: (() => Promise<void> | void) | undefined };
+  readonly meanwhile: {
+    evaluated?: (() => Promise<void> | void) | undefined;
+    /** Run before a policy set of this zone UID is prepared. */
+    preparing?: ((zoneUID: string) => Promise<void> | void) | undefined;
+  };
   /** By pod UID; a pod that is not named is alive. */
   readonly pods: Map<string, 'gone' | 'unknown'>;
   readonly storePath: string;
@@ -84,6 +88,10 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
   const meanwhile: TestSTS['meanwhile'] = {};
   const slowPolicies: typeof policies = {
     ...policies,
+    async prepare(...set) {
+      await meanwhile.preparing?.(set[0]);
+      return policies.prepare(...set);
+    },
     async evaluate(...question) {
       const outcomes = await policies.evaluate(...question);
       await meanwhile.evaluated?.();

@@ -91,7 +91,7 @@ export function createFeedHub(ports: FeedHubPorts): FeedHub {
   };
 
   const heartbeat = (stream: Live): void => {
-    if (!ports.isStoreFresh()) return;
+    if (stream.zone.isUnannounced || !ports.isStoreFresh()) return;
     const data: FeedHeartbeat = { nonce: stream.nonce, epoch: stream.zone.epoch };
     send(stream, 'heartbeat', data);
   };
@@ -144,15 +144,17 @@ export function createFeedHub(ports: FeedHubPorts): FeedHub {
     zoneChanged(event) {
       past.add(event);
       for (const stream of [...streams.values()]) {
-        if (stream.zone.snapshot.uid !== event.zoneUID) continue;
-        if (!event.after) {
+        if (!isAbout(event, stream)) continue;
+        if (!event.after || event.after.snapshot.uid !== stream.zone.snapshot.uid) {
           send(stream, 'config', toClosedConfig(stream.zone, ports.issuer));
           end(stream);
           continue;
         }
         stream.zone = event.after;
         sendConfig(stream);
-        if (event.change) send(stream, 'epoch', { epoch: event.after.epoch, change: event.change }, cursorOf(stream));
+        if (!event.change) continue;
+        send(stream, 'epoch', { epoch: event.after.epoch, change: event.change }, cursorOf(stream));
+        heartbeat(stream);
       }
     },
     streams: () => [...streams.values()].map(toReport),
@@ -161,6 +163,11 @@ export function createFeedHub(ports: FeedHubPorts): FeedHub {
       for (const stream of [...streams.values()]) end(stream);
     },
   };
+}
+
+/** A zone that was created anew under its name is another: streams of the one before end with it. */
+function isAbout({ zoneUID, after }: ZoneEvent, { zoneID, zone }: Live): boolean {
+  return zone.snapshot.uid === zoneUID || after?.snapshot.id === zoneID;
 }
 
 function isOf(stream: Live, gateway: Gateway, zoneID: string, id: string | undefined): boolean {
