@@ -37,8 +37,11 @@ export interface TokenResponse {
 /** How often one exchange is decided again because the zone's epoch rose meanwhile. */
 const MAX_ATTEMPTS = 4;
 const EPOCH_WAIT_MS = 1000;
-/** Failed authentications per source and minute; successes are not counted. */
-const FAILURES_PER_MINUTE = 600;
+/**
+ * Assertions that fail per source and minute, since each may cost a signature check. Successes are not counted, and
+ * secrets neither: they are random and cost a digest, and many clients share the address of an ingress.
+ */
+const FAILURES_PER_MINUTE = 30_000;
 
 /** Throws OAuthError; whatever the outcome, it is recorded before it is answered. */
 export async function exchange(call: ExchangeCall, ports: ExchangePorts): Promise<TokenResponse> {
@@ -92,8 +95,9 @@ function parseBasic(authorization: string): { readonly clientID: string; readonl
 }
 
 async function authenticate(form: TokenForm, credentials: ClientCredentials, call: ExchangeCall, ports: ExchangePorts) {
-  const wait = ports.failures.peek(call.source, FAILURES_PER_MINUTE);
-  if (wait !== undefined) throw limited(wait, 'too many failed authentications from this address');
+  const isSigned = credentials.type === 'assertion' || form.subjectToken !== undefined;
+  const wait = isSigned ? ports.failures.peek(call.source, FAILURES_PER_MINUTE) : undefined;
+  if (wait !== undefined) throw limited(wait, 'too many assertions from this address failed');
   const now = ports.clock.now();
   const zone = ports.configuration.zone(form.zoneID);
   try {
@@ -103,7 +107,8 @@ async function authenticate(form: TokenForm, credentials: ClientCredentials, cal
     const subject = await authenticateSubject(form, context, ports.authentication);
     return { client, subject, zone };
   } catch (error) {
-    if (error instanceof OAuthError && error.status !== 503) ports.failures.take(call.source, FAILURES_PER_MINUTE);
+    if (isSigned && error instanceof OAuthError && error.status !== 503)
+      ports.failures.take(call.source, FAILURES_PER_MINUTE);
     throw toStoreError(error);
   }
 }

@@ -150,7 +150,7 @@ function toExchangePorts(
     decisions: createRemembered<DecisionRecord>(REMEMBERED_DECISIONS),
     records,
     mints: createLimiter(clock, { burstSeconds: 10, maxKeys: 10_000 }),
-    failures: createLimiter(clock, { burstSeconds: 60, maxKeys: 10_000 }),
+    failures: createLimiter(clock, { burstSeconds: 10, maxKeys: 10_000 }),
   };
 }
 
