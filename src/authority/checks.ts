@@ -156,6 +156,8 @@ function checkSubject(facts: CheckFacts): Denial | undefined {
       `the Zone trusts no subject issuer of the name in the request (spec.subjectIssuers)`,
     );
   }
+  if (request.subjectIssuer !== undefined && zone.subjectIssuers.get(subject.issuer)?.issuer !== request.subjectIssuer)
+    return deny('SubjectNotPermitted', 'the subject issuer of this name was another one when the user logged in');
   if (application && application.subjectAudiences.length > 0) return undefined;
   const fix = 'list the audience of its users’ ID tokens in spec.subjectAudiences';
   return deny('SubjectNotPermitted', `application ${principal.applicationID} may not act for users; ${fix}`);

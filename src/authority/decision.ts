@@ -48,6 +48,8 @@ export interface ExchangeRequest {
   readonly zoneID: string;
   readonly principal: Principal;
   readonly subject: PolicySubject;
+  /** URL of the user's issuer as it was at the login: its name in the Zone may come to mean another. */
+  readonly subjectIssuer?: string;
   readonly use: MandateUse;
   /** Undefined for a login. */
   readonly resource: string | undefined;

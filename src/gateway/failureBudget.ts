@@ -1,5 +1,6 @@
 /** How many wrong signatures one address may cause: checking one costs as much as hundreds of cheap refusals. */
 import type { Clock } from '../authority/clock.ts';
+import { toSource } from '../http/source.ts';
 
 export interface FailureBudget {
   isExhausted(source: string): boolean;
@@ -26,11 +27,11 @@ export function createFailureBudget(clock: Pick<Clock, 'monotonic'>): FailureBud
   };
   return {
     isExhausted(source) {
-      const bucket = buckets.get(toNetwork(source));
+      const bucket = buckets.get(toSource(source));
       return bucket !== undefined && drain(bucket).used >= BURST;
     },
     add(address) {
-      const source = toNetwork(address);
+      const source = toSource(address);
       const bucket = drain(buckets.get(source) ?? { used: 0, at: clock.monotonic() });
       bucket.used += 1;
       buckets.delete(source);
@@ -38,14 +39,4 @@ export function createFailureBudget(clock: Pick<Clock, 'monotonic'>): FailureBud
       if (buckets.size > MAX_SOURCES) buckets.delete(buckets.keys().next().value!);
     },
   };
-}
-
-/** Whoever has an IPv6 address has the 2^64 around it. */
-function toNetwork(address: string): string {
-  if (!address.includes(':') || address.startsWith('::ffff:')) return address;
-  const [head = '', tail] = address.split('::');
-  const groups = head === '' ? [] : head.split(':');
-  if (tail === undefined) return groups.slice(0, 4).join(':');
-  const missing = 8 - groups.length - (tail === '' ? 0 : tail.split(':').length);
-  return [...groups, ...Array<string>(missing).fill('0'), ...tail.split(':')].slice(0, 4).join(':');
 }

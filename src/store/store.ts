@@ -10,6 +10,8 @@ export interface AuthorityRecord {
   readonly zoneUID: string;
   readonly principal: Principal;
   readonly subject: PolicySubject;
+  /** URL of the user's issuer at the login. */
+  readonly subjectIssuer?: string;
   /** Unix milliseconds. */
   readonly createdAt: number;
   /** Unix seconds. */

@@ -85,6 +85,10 @@ export function toUnavailable(evidence: string): OAuthError {
   });
 }
 
+export function toLimited(seconds: number, message: string): OAuthError {
+  return new OAuthError('rate_limited', message, { headers: { 'Retry-After': String(seconds) } });
+}
+
 const DENIAL_CODES: Partial<Readonly<Record<DenialReason, ErrorCode>>> = {
   ResourceUnknown: 'resource_not_found',
   ScopeNotDeclared: 'scope_insufficient',

@@ -11,7 +11,7 @@ import type { Authenticated } from './authenticate/ports.ts';
 import { authenticateSubject, type AuthenticatedSubject } from './authenticate/subject.ts';
 import type { ServedZone } from './configuration.ts';
 import { decide, type Decided } from './decisions.ts';
-import { OAuthError, toDenialError, toUnavailable } from './errors.ts';
+import { OAuthError, toDenialError, toLimited, toUnavailable } from './errors.ts';
 import type { ExchangePorts } from './exchangePorts.ts';
 import { ACCESS_TOKEN_TYPE, checkTTLCap, parseTokenForm, type TokenForm } from './tokenForm.ts';
 
@@ -41,7 +41,7 @@ const EPOCH_WAIT_MS = 1000;
  * Assertions that fail per source and minute, since each may cost a signature check. Successes are not counted, and
  * secrets neither: they are random and cost a digest, and many clients share the address of an ingress.
  */
-const FAILURES_PER_MINUTE = 30_000;
+export const FAILURES_PER_MINUTE = 30_000;
 
 /** Throws OAuthError; whatever the outcome, it is recorded before it is answered. */
 export async function exchange(call: ExchangeCall, ports: ExchangePorts): Promise<TokenResponse> {
@@ -97,7 +97,7 @@ function parseBasic(authorization: string): { readonly clientID: string; readonl
 async function authenticate(form: TokenForm, credentials: ClientCredentials, call: ExchangeCall, ports: ExchangePorts) {
   const isSigned = credentials.type === 'assertion' || form.subjectToken !== undefined;
   const wait = isSigned ? ports.failures.peek(call.source, FAILURES_PER_MINUTE) : undefined;
-  if (wait !== undefined) throw limited(wait, 'too many assertions from this address failed');
+  if (wait !== undefined) throw toLimited(wait, 'too many assertions from this address failed');
   const now = ports.clock.now();
   const zone = ports.configuration.zone(form.zoneID);
   try {
@@ -113,20 +113,16 @@ async function authenticate(form: TokenForm, credentials: ClientCredentials, cal
   }
 }
 
-function limited(seconds: number, message: string): OAuthError {
-  return new OAuthError('rate_limited', message, { headers: { 'Retry-After': String(seconds) } });
-}
-
 function limitMints({ snapshot }: ServedZone, { mints }: ExchangePorts): void {
   const wait = mints.take(snapshot.uid, snapshot.mintsPerMinute);
-  if (wait !== undefined) throw limited(wait, 'the zone mints as many mandates as limits.mintsPerMinute allows');
+  if (wait !== undefined) throw toLimited(wait, 'the zone mints as many mandates as limits.mintsPerMinute allows');
 }
 
 /** Which mandate is asked for (wire.md, "Which `use` is minted"). */
 function toRequest(
   form: TokenForm,
   { principal }: Authenticated,
-  { subject, sid, rootSid, notAfter, from }: AuthenticatedSubject,
+  { subject, subjectIssuer, sid, rootSid, notAfter, from }: AuthenticatedSubject,
   { snapshot }: ServedZone,
 ): ExchangeRequest {
   const use = chooseUse(form, from);
@@ -136,6 +132,7 @@ function toRequest(
     zoneID: snapshot.id,
     principal,
     subject,
+    ...(subjectIssuer !== undefined && { subjectIssuer }),
     use,
     resource: use === 'resource' ? form.resources[0] : undefined,
     scopes: form.scopes ?? [],
@@ -276,6 +273,7 @@ function toAuthorityRecord(
     zoneUID: snapshot.uid,
     principal: request.principal,
     subject: request.subject,
+    ...(request.subjectIssuer !== undefined && { subjectIssuer: request.subjectIssuer }),
     createdAt: known?.createdAt ?? now,
     expiresAt: until,
   };

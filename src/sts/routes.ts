@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import type { ReplicaReport } from '../controller/ports.ts';
+import { toSource } from '../http/source.ts';
 import {
   authenticateController,
   authenticateGateway,
@@ -11,8 +12,8 @@ import {
   type ServiceAccountName,
 } from './authenticate/bearer.ts';
 import type { Configuration, ServedZone } from './configuration.ts';
-import { OAuthError, toUnavailable } from './errors.ts';
-import { exchange } from './exchange.ts';
+import { OAuthError, toLimited, toUnavailable } from './errors.ts';
+import { exchange, FAILURES_PER_MINUTE } from './exchange.ts';
 import type { ExchangePorts } from './exchangePorts.ts';
 import type { FeedHub } from './feed/hub.ts';
 import { openFeed } from './feed/response.ts';
@@ -50,11 +51,11 @@ export function addRoutes(server: FastifyInstance, ports: RoutePorts): void {
 
 function addToken(server: FastifyInstance, ports: RoutePorts): void {
   refuseOtherMethods(server, TOKEN_PATH, ['POST']);
-  server.post(TOKEN_PATH, { onRequest: async (request) => refuseQuery(request) }, async (request, reply) => {
-    if (!isForm(request))
-      throw new OAuthError('invalid_request', 'Content-Type must be application/x-www-form-urlencoded', {
-        status: 415,
-      });
+  const onRequest = async (request: FastifyRequest): Promise<void> => {
+    refuseQuery(request);
+    refuseOtherMedia(request);
+  };
+  server.post(TOKEN_PATH, { onRequest }, async (request, reply) => {
     const started = ports.exchange.clock.monotonic();
     const seconds = () => (ports.exchange.clock.monotonic() - started) / 1000;
     try {
@@ -62,7 +63,7 @@ function addToken(server: FastifyInstance, ports: RoutePorts): void {
         body: request.body as Buffer,
         authorization: request.headers.authorization,
         requestID: request.id,
-        source: request.ip,
+        source: toSource(request.ip),
       };
       const answer = await exchange(call, ports.exchange);
       ports.metrics.exchanged('issued', seconds());
@@ -75,10 +76,9 @@ function addToken(server: FastifyInstance, ports: RoutePorts): void {
 }
 
 /** RFC 6749 knows no other media type; a charset other than UTF-8 would be a second reading. */
-function isForm(request: FastifyRequest): boolean {
-  return /^application\/x-www-form-urlencoded(\s*;\s*charset="?utf-8"?)?\s*$/i.test(
-    request.headers['content-type'] ?? '',
-  );
+function refuseOtherMedia({ headers }: FastifyRequest): void {
+  if (/^application\/x-www-form-urlencoded(\s*;\s*charset="?utf-8"?)?\s*$/i.test(headers['content-type'] ?? '')) return;
+  throw new OAuthError('invalid_request', 'Content-Type must be application/x-www-form-urlencoded', { status: 415 });
 }
 
 function addPublic(server: FastifyInstance, { configuration, issuer }: RoutePorts): void {
@@ -99,6 +99,9 @@ function findZone(zoneID: string, configuration: Pick<Configuration, 'zone'>): S
   return zone;
 }
 
+/** 256 mandates of 8 KiB each, in JSON. */
+const REVALIDATE_LIMIT = 4 * 1024 * 1024;
+
 const ack = z.strictObject({
   /** The stream it belongs to; without it, every stream of this gateway. */
   stream_id: z.string().max(64).optional(),
@@ -108,20 +111,25 @@ const ack = z.strictObject({
 });
 
 function addFeed(server: FastifyInstance, ports: RoutePorts): void {
+  const admitted = new WeakMap<FastifyRequest, AdmittedGateway>();
+  // Before the body is read: who is not known sends no more than a head.
+  const onRequest = async (request: FastifyRequest): Promise<void> => {
+    admitted.set(request, admitGateway(request, zoneOf(request), ports));
+  };
   server.get('/v1/feed', async (request, reply) => {
     const { gateway, zone } = admitGateway(request, parseZoneQuery(request), ports);
     openFeed(reply, (sink) => ports.hub.open(gateway, zone, lastEventID(request), sink), ports.hub);
     return reply;
   });
-  server.post('/v1/feed/ack', async (request, reply) => {
-    const { gateway, zoneID } = admitGateway(request, zoneOf(request), ports);
+  server.post('/v1/feed/ack', { onRequest }, async (request, reply) => {
+    const { gateway, zoneID } = admitted.get(request)!;
     const parsed = ack.safeParse(parseJSONBody(request));
     if (!parsed.success) throw new OAuthError('invalid_request', 'the body is {stream_id?, cursor, digest, nonce}');
     ports.hub.acknowledge(gateway, zoneID, parsed.data);
     return reply.code(204).send();
   });
-  server.post('/v1/mandates/revalidate', async (request) => {
-    const { gateway, zoneID } = admitGateway(request, zoneOf(request), ports);
+  server.post('/v1/mandates/revalidate', { onRequest, bodyLimit: REVALIDATE_LIMIT }, async (request) => {
+    const { gateway, zoneID } = admitted.get(request)!;
     const answer = await revalidate(parseRevalidateRequest(parseJSONBody(request)), zoneID, gateway, ports.revalidate);
     for (const { valid } of answer.results) ports.metrics.revalidated(valid);
     return answer;
@@ -133,13 +141,34 @@ function zoneOf(request: FastifyRequest): string {
   return request.raw.url!.includes('?') ? parseZoneQuery(request) : zoneOfAudience(request.headers.authorization);
 }
 
-function admitGateway(
-  request: FastifyRequest,
-  zoneID: string,
-  ports: RoutePorts,
-): { gateway: Gateway; zone: ServedZone; zoneID: string } {
-  const gateway = authenticateGateway(request.headers.authorization, zoneID, ports.exchange.clock.now(), ports.bearer);
+interface AdmittedGateway {
+  readonly gateway: Gateway;
+  readonly zone: ServedZone;
+  readonly zoneID: string;
+}
+
+function admitGateway(request: FastifyRequest, zoneID: string, ports: RoutePorts): AdmittedGateway {
+  const gateway = withinBudget(request, ports, (now) =>
+    authenticateGateway(request.headers.authorization, zoneID, now, ports.bearer),
+  );
   return { gateway, zone: findZone(zoneID, ports.configuration), zoneID };
+}
+
+/** A bearer costs a signature check: whoever sends wrong ones has as many as wrong clients have. */
+function withinBudget<T>(
+  request: FastifyRequest,
+  { exchange: { failures, clock } }: RoutePorts,
+  check: (now: number) => T,
+): T {
+  const source = toSource(request.ip);
+  const wait = failures.peek(source, FAILURES_PER_MINUTE);
+  if (wait !== undefined) throw toLimited(wait, 'too many failed authentications from this address');
+  try {
+    return check(clock.now());
+  } catch (error) {
+    if (error instanceof OAuthError && error.status === 401) failures.take(source, FAILURES_PER_MINUTE);
+    throw error;
+  }
 }
 
 function lastEventID(request: FastifyRequest): string | undefined {
@@ -149,7 +178,9 @@ function lastEventID(request: FastifyRequest): string | undefined {
 
 function addProgrammed(server: FastifyInstance, ports: RoutePorts): void {
   server.get('/v1/programmed', async (request) => {
-    authenticateController(request.headers.authorization, ports.controller, ports.exchange.clock.now(), ports.bearer);
+    withinBudget(request, ports, (now) =>
+      authenticateController(request.headers.authorization, ports.controller, now, ports.bearer),
+    );
     return ports.report();
   });
 }

@@ -14,8 +14,8 @@ export interface ServerPorts {
 
 export const TOKEN_PATH = '/oauth/2/token';
 const FORM = 'application/x-www-form-urlencoded';
+/** What a caller may send before anyone knows who it is. */
 const FORM_LIMIT = 64 * 1024;
-const JSON_LIMIT = 4 * 1024 * 1024;
 
 /** A server without routes of ours; `tls` undefined: plain HTTP, for loopback addresses only. */
 export function createServer(tls: CertificatePair | undefined, ports: ServerPorts): FastifyInstance {
@@ -34,13 +34,8 @@ export function createServer(tls: CertificatePair | undefined, ports: ServerPort
     tls ? fastify({ ...options, https: { ...tls, minVersion: 'TLSv1.2' } }) : fastify(options)
   ) as FastifyInstance;
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser(FORM, { parseAs: 'buffer', bodyLimit: FORM_LIMIT }, (_request, body, done) =>
+  server.addContentTypeParser([FORM, 'application/json'], { parseAs: 'buffer' }, (_request, body, done) =>
     done(null, body),
-  );
-  server.addContentTypeParser(
-    'application/json',
-    { parseAs: 'buffer', bodyLimit: JSON_LIMIT },
-    (_request, body, done) => done(null, body),
   );
   server.addHook('onRequest', async (request, reply) => {
     reply.header('X-Request-Id', request.id).header('Cache-Control', 'no-store');

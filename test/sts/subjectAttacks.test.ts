@@ -1,5 +1,6 @@
 /** Subject tokens with a wrong label, and session mandates that are altered. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { revalidate } from './gateway.ts';
 import { PAYMENTS, ZONE_UID } from './shop.ts';
 import {
   BY_SECRET,
@@ -151,5 +152,37 @@ describe('a session mandate under attack', () => {
     expect(answer.status).not.toBe(200);
     await sts.apply((world) => ({ ...world, keySets: new Map([...world.keySets, [ZONE_UID, before]]) }));
     expect((await sts.token({ ...BY_SECRET, ...withSubject(session, 'access_token'), ...READ })).status).toBe(200);
+  });
+});
+
+describe('X-26 a name in subjectIssuers that comes to mean another issuer', () => {
+  it('ends the logins and the mandates of users of the one before', async () => {
+    const before = sts.world();
+    const session = await login();
+    const asLogin = () => sts.token({ ...BY_SECRET, ...withSubject(session, 'access_token'), ...READ });
+    const mandate = mandateOf(await asLogin());
+    expect((await revalidate(sts, [mandate])).body['results']).toEqual([{ valid: true }]);
+    const [shop, bank] = before.zones;
+    const [corp, partner] = shop!.spec.subjectIssuers!;
+    const moved = {
+      ...shop!,
+      spec: { ...shop!.spec, subjectIssuers: [{ ...corp!, issuer: 'https://new.example' }, partner!] },
+    };
+    await sts.apply((world) => ({ ...world, zones: [moved, bank!] }));
+    const answer = await asLogin();
+    expect([errorOf(answer), answer.body['reason']]).toEqual(['403 access_denied', 'SubjectNotPermitted']);
+    const [judged] = (await revalidate(sts, [mandate])).body['results'] as readonly unknown[];
+    expect(judged).toEqual({ valid: false, reason: 'SubjectNotPermitted' });
+    await sts.apply(() => before);
+    expect((await asLogin()).status).toBe(200);
+  });
+});
+
+describe('an access token of the user', () => {
+  it('J-29 X-02 is no ID token, in whatever spelling of its typ', async () => {
+    for (const typ of ['at+jwt', 'AT+JWT', 'application/at+jwt']) {
+      const token = signAs(idp, idTokenClaims(sts.seconds()), { typ });
+      expect(errorOf(await sts.token({ ...BY_SECRET, ...withSubject(token) }))).toBe('401 invalid_token');
+    }
   });
 });

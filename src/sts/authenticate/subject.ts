@@ -16,6 +16,8 @@ import { toUserSubject } from './userClaims.ts';
 
 export interface AuthenticatedSubject {
   readonly subject: PolicySubject;
+  /** Of a user: the issuer's URL at the login. */
+  readonly subjectIssuer?: string;
   readonly sid: string;
   readonly rootSid: string;
   /** Unix seconds; undefined where only configuration bounds it. */
@@ -93,7 +95,16 @@ async function authenticateLogin(
   if (!record || record.principal.applicationUID !== principal.applicationUID) throw refuse('no record of this login');
   const notAfter = Math.min(claims.exp, record.expiresAt);
   if (notAfter * 1000 <= now) throw refuse('the login has ended');
-  return { subject: record.subject, sid: record.sid, rootSid: record.rootSid, notAfter, consume: [], from: 'login' };
+  const { subject, subjectIssuer } = record;
+  return {
+    subject,
+    ...(subjectIssuer !== undefined && { subjectIssuer }),
+    sid: record.sid,
+    rootSid: record.rootSid,
+    notAfter,
+    consume: [],
+    from: 'login',
+  };
 }
 
 async function authenticateIDToken(
@@ -103,6 +114,7 @@ async function authenticateIDToken(
 ): Promise<AuthenticatedSubject> {
   const parsed = parseCompactJWT(token, { maxBytes: MAX_ID_TOKEN_BYTES });
   if (!parsed.ok) throw refuse(`ID token: ${parsed.problem}`);
+  if (/^(application\/)?at\+jwt$/i.test(String(parsed.header['typ']))) throw refuse('an access token is no ID token');
   const trusted = [...zone.subjectIssuers.values()].find(({ issuer }) => issuer === parsed.payload['iss']);
   if (!trusted) throw refuse('ID token of an issuer that the Zone does not trust');
   if (application.subjectAudiences.length === 0) throw refuse('the Application lists no subjectAudiences');
@@ -119,7 +131,15 @@ async function authenticateIDToken(
     key: digest,
     expiresAt: Math.ceil(exp) + MAX_LOGIN_AGE_SECONDS,
   } as const;
-  return { subject, sid, rootSid: sid, notAfter: Math.floor(exp), consume: [consume], from: 'idToken' };
+  return {
+    subject,
+    subjectIssuer: trusted.issuer,
+    sid,
+    rootSid: sid,
+    notAfter: Math.floor(exp),
+    consume: [consume],
+    from: 'idToken',
+  };
 }
 
 async function verifyIDToken(

@@ -50,6 +50,8 @@ export interface FeedHubPorts {
 
 const HEARTBEAT_MS = 2000;
 const KEPT_CHANGES = 256;
+/** Of one pod in one zone; a gateway needs one, and another while it reconnects. */
+const MAX_STREAMS = 8;
 
 interface Live extends FeedStream {
   readonly sink: FeedSink;
@@ -116,6 +118,8 @@ export function createFeedHub(ports: FeedHubPorts): FeedHub {
       const isResumed = cursor?.incarnation === ports.incarnation;
       if (isResumed && cursor.epoch > zone.epoch)
         throw toUnavailable('the client has seen a later epoch than this replica');
+      const own = [...streams.values()].filter((stream) => isOf(stream, gateway, zone.snapshot.id, undefined));
+      own.slice(0, Math.max(0, own.length - MAX_STREAMS + 1)).forEach(end);
       const id = Buffer.from(ports.randomBytes(16)).toString('base64url');
       const stream: Live = {
         ...{ id, zoneID: zone.snapshot.id, gateway, sink, zone },
