@@ -1,6 +1,6 @@
 /** What counts as one caller. */
 import { isIPv6 } from 'node:net';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toSource } from '../../src/http/source.ts';
 

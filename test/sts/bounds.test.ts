@@ -1,7 +1,7 @@
 /** What somebody who is nobody yet, or has only little, can make the STS spend. */
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { bearer, gatewayOf, gatewayToken, openFeed } from './gateway.ts';
+import { bearer, gatewayOf, gatewayToken, openFeed, type Feed } from './gateway.ts';
 import { startSTS, WAIT, type TestSTS } from './service.ts';
 
 let sts: TestSTS;
@@ -56,7 +56,7 @@ describe('streams of one pod', () => {
   it('are eight at most: the oldest end, and those of others stay', async () => {
     const other = await openFeed(sts, { token: gatewayOf(sts, 'shop', 'gateway', 'other-pod') });
     await other.wait('config');
-    const feeds = [];
+    const feeds: Feed[] = [];
     for (let count = 0; count < 10; count += 1) {
       const feed = await openFeed(sts);
       await feed.wait('config');

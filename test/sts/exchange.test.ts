@@ -285,16 +285,19 @@ describe('limits', () => {
 
   it('X-35 of assertions that fail hold for the address, whatever headers say, and leave others alone', async () => {
     const wrong = { ...byAssertion(`${podToken(sts).slice(0, -8)}AAAAAAAA`), ...READ };
-    const answers = await Promise.all(
-      Array.from({ length: 6000 }, (_, index) =>
-        sts.token(wrong, {
-          localAddress: '127.0.0.9',
-          headers: { 'x-forwarded-for': `10.0.0.${index % 250}`, forwarded: `for=10.1.0.${index % 250}` },
-        }),
-      ),
-    );
-    expect(answers.filter(({ status }) => status === 429).length).toBeGreaterThan(0);
-    expect(answers.filter(({ status }) => status === 200)).toEqual([]);
+    const thousand = () =>
+      Promise.all(
+        Array.from({ length: 1000 }, (_, index) =>
+          sts.token(wrong, {
+            localAddress: '127.0.0.9',
+            headers: { 'x-forwarded-for': `10.0.0.${index % 250}`, forwarded: `for=10.1.0.${index % 250}` },
+          }),
+        ),
+      );
+    const seen = new Set<number>();
+    for (let round = 0; round < 60 && !seen.has(429); round += 1)
+      for (const { status } of await thousand()) seen.add(status);
+    expect([...seen].sort()).toEqual([401, 429]);
     const others = await Promise.all(Array.from({ length: 50 }, () => ask()));
     expect(others.every(({ status }) => status === 200)).toBe(true);
   });
