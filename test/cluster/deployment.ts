@@ -70,6 +70,13 @@ function createDeployment(cluster: Cluster, service: OrdersService, issuer: stri
     return child;
   };
   const audience = `${issuer}/zones/${ZONE}`;
+  /** One for all, so that a gateway can be started while the API server is away. */
+  let gatewayToken: Promise<string> | undefined;
+  const writeGatewayToken = async (): Promise<string> => {
+    const pod = { name: 'orders' };
+    const token = await cluster.serviceAccountToken(NAMESPACE, 'orders-gateway', `${audience}/gateways`, pod);
+    return writeSecret(join(directory, 'gateway-token'), token);
+  };
   return {
     cluster,
     issuer,
@@ -96,11 +103,8 @@ function createDeployment(cluster: Cluster, service: OrdersService, issuer: stri
       return start([...MAIN, ...flags, ...own], `http://${health}/ready`);
     },
     async startGateway() {
-      const tokenFile = join(directory, 'gateway-token');
-      writeSecret(
-        tokenFile,
-        await cluster.serviceAccountToken(NAMESPACE, 'orders-gateway', `${audience}/gateways`, { name: 'orders' }),
-      );
+      gatewayToken ??= writeGatewayToken();
+      const tokenFile = await gatewayToken;
       const [port, admin] = [await freePort(), `127.0.0.1:${await freePort()}`];
       const protect = `${NAMESPACE}/orders=127.0.0.1:${port}:${service.url.host}`;
       const args = [join(ROOT, 'dist/gateway.mjs'), '--token-file', tokenFile, '--admin', admin, '--protect', protect];
@@ -118,12 +122,12 @@ function createDeployment(cluster: Cluster, service: OrdersService, issuer: stri
 
 function redirected(cluster: Cluster, token: string, server: string): string {
   const path = cluster.kubeconfigFor(token);
-  writeSecret(path, readFileSync(path, 'utf8').replace(cluster.url, server));
-  return path;
+  return writeSecret(path, readFileSync(path, 'utf8').replace(cluster.url, server));
 }
 
-function writeSecret(path: string, text: string): void {
+function writeSecret(path: string, text: string): string {
   writeFileSync(path, text, { mode: 0o600 });
+  return path;
 }
 
 async function isOK(url: string): Promise<boolean> {
