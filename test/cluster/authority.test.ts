@@ -63,7 +63,7 @@ describe('authority that is applied', () => {
         return enforced.every((condition) => condition?.status === 'True' && condition.message.includes('1/1'));
       },
       () => JSON.stringify(shown.map(({ status }) => status)),
-      25_000,
+      45_000,
       100,
     );
     expect(shown[1]!.status.gateways).toEqual({ connected: 1, current: 1, summary: '1/1' });

@@ -142,7 +142,8 @@ describe('nothing is left', () => {
     expect(await kubectl(['get', 'caracal', '-n', NAMESPACE, '-o', 'name'])).toBe('');
     const answer = await untilStatus(() => call(gateway, held), 503, 5000);
     expect(answer.body).toMatchObject({ error: 'sts_unavailable' });
-    await untilStatus(ask, 404, 5000);
+    // A zone that is not there tells a stranger nothing of itself.
+    expect(await ask()).toMatchObject({ status: 401, body: { error: 'invalid_client' } });
     await finalise(NAMESPACE);
     await until(
       async () => (await kubectl(['get', 'namespace', NAMESPACE, '--ignore-not-found', '-o', 'name'])) === '',
