@@ -1,5 +1,5 @@
 /** The data folder of `caracal up`: private, owned by one process at a time, every file written whole or not at all. */
-import { open, mkdir, readFile, rename, rm, chmod } from 'node:fs/promises';
+import { chmod, link, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** Another live process works with the folder. */
@@ -36,13 +36,8 @@ export async function lockDataFolder(path: string, pid: number): Promise<DataFol
 /** Writes beside the target, makes it durable, then renames it into place. */
 export async function writeAtomically(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
-  const file = await open(temporary, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await rm(temporary, { force: true });
+  await writeDurably(temporary, text);
   await rename(temporary, path);
   const folder = await open(dirname(path), 'r');
   try {
@@ -52,20 +47,29 @@ export async function writeAtomically(path: string, text: string): Promise<void>
   }
 }
 
-/** False if the file exists already; nothing is written then. */
+/** False if the file exists already; nothing is written then. Whoever sees the file sees all of it. */
 export async function createExclusively(path: string, text: string): Promise<boolean> {
+  const folder = await mkdtemp(join(dirname(path), '.new-'));
+  const whole = join(folder, 'file');
   try {
-    const file = await open(path, 'wx', 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeDurably(whole, text);
+    await link(whole, path);
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
     throw error;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 
