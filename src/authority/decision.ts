@@ -72,6 +72,13 @@ export interface Permit {
   readonly policyDigest: string;
 }
 
+/** What a permit rested on, by UID. */
+export interface DecisionBasis {
+  readonly resourceUID: string;
+  /** Of every Grant that covered a scope. */
+  readonly grantUIDs: readonly string[];
+}
+
 /** What is durable before a mandate exists, and the evidence of every refusal. Holds no token and no secret. */
 export interface DecisionRecord {
   /** UUIDv7. */
@@ -94,6 +101,8 @@ export interface DecisionRecord {
   readonly denial?: Denial;
   readonly request?: ExchangeRequest;
   readonly grants?: readonly string[];
+  /** Set for a permit for a resource. */
+  readonly basis?: DecisionBasis;
   /** The input of each scope's decision, so that it can be replayed. */
   readonly inputs?: readonly PolicyInput[];
   readonly outcomes?: readonly PolicyOutcome[];

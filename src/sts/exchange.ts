@@ -1,6 +1,7 @@
 /** The token exchange (RFC 8693): parse → authenticate → decide → record → mint → respond. */
 import { LIFECYCLE_SCOPE } from '../authority/checks.ts';
 import type { MandateClaims, MandateUse } from '../authority/claims.ts';
+import { toBasis } from '../authority/basis.ts';
 import { uuidv7 } from '../authority/clock.ts';
 import type { DecisionRecord, ExchangeRequest, Permit } from '../authority/decision.ts';
 import type { AuthorityRecord, SingleUse } from '../store/store.ts';
@@ -253,7 +254,9 @@ function toRecord(
   if (result.type === 'denial')
     return { ...base, outcome: 'denial', denial: result, error: toDenialError(result, base.id).code };
   const { expiresAt, grants } = result;
-  return { ...base, outcome: 'permit', jti: uuidv7(now, ports.randomBytes), expiresAt, grants };
+  const basis = toBasis(result, zone.snapshot);
+  const jti = uuidv7(now, ports.randomBytes);
+  return { ...base, outcome: 'permit', jti, expiresAt, grants, ...(basis && { basis }) };
 }
 
 /** A login is kept whole; an application's own record only as often as it needs to outlive its mandates. */

@@ -1,5 +1,6 @@
 /** Would each of these mandates still be issued? Decided anew from the recorded exchange, under the zone as served now. */
 import * as z from 'zod';
+import { isBasisLive } from '../authority/basis.ts';
 import type { DecisionRecord } from '../authority/decision.ts';
 import type { RevalidateRequest, RevalidateResponse } from '../authority/feed.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
@@ -81,5 +82,7 @@ async function judgeRecorded(jti: string, zone: ServedZone, now: number, ports: 
   if (!record?.request || record.outcome !== 'permit') return { valid: false, reason: 'unknown_decision' };
   ports.decisions.set(jti, record);
   const { result } = await decide(zone, record.request, now, ports.policies);
-  return result.type === 'permit' ? { valid: true } : { valid: false, reason: result.reason };
+  if (result.type === 'denial') return { valid: false, reason: result.reason };
+  const isLive = record.basis !== undefined && isBasisLive(record.basis, record.request, zone.snapshot, now);
+  return isLive ? { valid: true } : { valid: false, reason: 'recreated' };
 }

@@ -91,6 +91,21 @@ describe('a mandate', () => {
     await sts.apply(() => before);
   });
 
+  it('of a Resource or a Grant that was re-created under its name is not valid', async () => {
+    const before = sts.world();
+    const mandate = await mint();
+    const another = <T extends { readonly metadata: object }>(object: T): T => ({
+      ...object,
+      metadata: { ...object.metadata, uid: 'uid-another' },
+    });
+    await sts.apply((world) => ({ ...world, resources: world.resources.map(another) }));
+    expect(await results(mandate)).toEqual([{ valid: false, reason: 'recreated' }]);
+    await sts.apply(() => ({ ...before, grants: before.grants.map(another) }));
+    expect(await results(mandate)).toEqual([{ valid: false, reason: 'recreated' }]);
+    await sts.apply(() => before);
+    expect(await results(mandate)).toEqual([{ valid: true }]);
+  });
+
   it('of a user is judged for that user', async () => {
     const before = sts.world();
     const token = signAs(idp, idTokenClaims(sts.seconds()));
