@@ -106,7 +106,7 @@ describe('a workload', () => {
     const own = await world.clientToken('short-lived', 'assistant');
     await untilStatus(() => ask(own), 200);
     await kubectl(['delete', 'pod', 'short-lived', '-n', NAMESPACE]);
-    await untilStatus(() => ask(own), 401, 5000);
+    const refusal = await untilStatus(() => ask(own), 401, 5000);
     expect(refusal.body).toMatchObject({ error: 'invalid_client' });
     // The same name is another pod.
     await createPod('short-lived');
