@@ -32,7 +32,10 @@ export function openDatabase({ path, newIncarnation, now }: OpenOptions): Databa
     db.exec('PRAGMA journal_size_limit = 67108864');
     migrate(db, path);
     const inode = String(statSync(path).ino);
-    const incarnation = knownIncarnation(db, inode) ?? renew(db, inode, newIncarnation, { path, now });
+    const known = knownIncarnation(db, inode);
+    const incarnation = known ?? renew(db, inode, newIncarnation, { path, now });
+    // A backup that was written over the file cannot be told from the file: each start outdates what it may have lost.
+    if (known !== undefined && newIncarnation !== undefined) raiseAll(db, now);
     return { incarnation, db, statements: prepareStatements(db), close: () => db.close() };
   } catch (error) {
     db.close();
@@ -66,20 +69,25 @@ function renew(
   db.exec('BEGIN IMMEDIATE');
   try {
     db.prepare('INSERT OR REPLACE INTO incarnation (only, id, inode) VALUES (1, ?, ?)').run(newIncarnation, inode);
-    db.prepare(
-      `INSERT INTO zone_epochs (zone_uid, epoch, digest, change, at)
-       SELECT zone_uid, max(max(epoch) + 1, :seconds), '', :change, :at FROM zone_epochs GROUP BY zone_uid`,
-    ).run({
-      seconds: Math.floor(now / 1000),
-      change: JSON.stringify({ all: true, applications: [], resources: [] }),
-      at: now,
-    });
+    raiseAll(db, now);
     db.exec('COMMIT');
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }
   return newIncarnation;
+}
+
+/** Above every epoch that there can have been: they begin at the Unix time in seconds, and no zone changes as often. */
+function raiseAll(db: DatabaseSync, now: number): void {
+  db.prepare(
+    `INSERT INTO zone_epochs (zone_uid, epoch, digest, change, at)
+     SELECT zone_uid, max(max(epoch) + 1, :seconds), '', :change, :at FROM zone_epochs GROUP BY zone_uid`,
+  ).run({
+    seconds: Math.floor(now / 1000),
+    change: JSON.stringify({ all: true, applications: [], resources: [] }),
+    at: now,
+  });
 }
 
 function prepareStatements(db: DatabaseSync) {

@@ -1,6 +1,6 @@
 /** The embedded store through its port: what is answered is on disk, spent once, and in order. */
 import { once } from 'node:events';
-import { copyFileSync, existsSync, renameSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Worker } from 'node:worker_threads';
@@ -208,14 +208,21 @@ describe('zone epochs', () => {
     });
   });
 
-  it('and the incarnation outlive a restart', async () => {
+  it('R-20 are above all earlier ones after a restart, under the same incarnation, also with a backup in the file', async () => {
     const path = tempPath();
-    const first = await openStore({ path });
-    const raised = await first.raiseEpoch('zone-uid', 'a', EVERYTHING);
+    const first = await openStore({ path, clock: { now: () => NOW } });
+    await first.raiseEpoch('zone-uid', 'a', EVERYTHING);
     await first.close();
-    const second = await openStore({ path });
+    const backup = readFileSync(path);
+    const second = await openStore({ path, clock: { now: () => NOW + 1000 } });
     expect(second.incarnation).toBe(first.incarnation);
-    expect(await second.zoneEpoch('zone-uid')).toEqual(raised);
+    for (const digest of ['b', 'c', 'd']) await second.raiseEpoch('zone-uid', digest, EVERYTHING);
+    const lost = (await second.zoneEpoch('zone-uid'))!.epoch;
+    await second.close();
+    writeFileSync(path, backup);
+    const third = await openStore({ path, clock: { now: () => NOW + 60_000 } });
+    expect(third.incarnation).toBe(first.incarnation);
+    expect((await third.zoneEpoch('zone-uid'))!.epoch).toBeGreaterThan(lost);
   });
 
   it('of a restored copy are above those that may have been lost, under another incarnation', async () => {

@@ -1,10 +1,12 @@
 /** Authority that is taken away is gone within a second and for good, whatever else is slow, broken or created anew. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { StoreUnavailable } from '../../src/store/store.ts';
 import { policySet, revision, zone } from '../compiler/world.ts';
 import { acknowledge, openFeed, revalidate, type Feed } from './gateway.ts';
 import { BANK_SECRET, BANK_UID, POLICY, ZONE_UID } from './shop.ts';
 import { BY_SECRET, errorOf, mandateOf, READ, startSTS, WAIT, type TestSTS } from './service.ts';
+import { decode } from './tokens.ts';
 
 let sts: TestSTS;
 beforeAll(async () => void (sts = await startSTS()));
@@ -103,5 +105,74 @@ describe('a Zone that is created anew under its name', () => {
     await vi.waitFor(() => expect(feed.isOver()).toBe(true), WAIT);
     expect((await revalidate(sts, [mandate])).body['results']).toEqual([{ valid: false, reason: 'unknown_key' }]);
     await sts.apply(() => before);
+  });
+});
+
+describe('R-20 a backup that is written over the store', () => {
+  it('revives nothing: mandates whose decisions it lost are below every epoch and are no longer valid', async () => {
+    let backup = Buffer.alloc(0);
+    await sts.restart(() => void (backup = readFileSync(sts.storePath)));
+    const before = sts.world();
+    await sts.apply((world) => ({
+      ...world,
+      grants: world.grants.filter(({ metadata }) => metadata.name !== 'alice'),
+    }));
+    await sts.apply(() => before);
+    const lost = mandateOf(await ask());
+    sts.advance(60);
+    await sts.restart(() => writeFileSync(sts.storePath, backup));
+    const { body } = await revalidate(sts, [lost]);
+    expect(body['results']).toEqual([{ valid: false, reason: 'unknown_decision' }]);
+    expect(body['epoch']).toBeGreaterThan(decode(lost).claims['epoch'] as number);
+    expect((await ask()).status).toBe(200);
+  });
+});
+
+describe('R-13 a Grant whose end is acknowledged', () => {
+  it('stays gone when the process ends at once: no restart gives its mandates back', async () => {
+    const before = sts.world();
+    const mandate = mandateOf(await ask());
+    await sts.apply((world) => ({ ...world, grants: world.grants.slice(1) }));
+    const { epoch } = (await sts.store().zoneEpoch(ZONE_UID))!;
+    for (let round = 0; round < 3; round += 1) {
+      await sts.restart();
+      const { body } = await revalidate(sts, [mandate], epoch);
+      expect(body['results']).toEqual([{ valid: false, reason: 'ScopeNotGranted' }]);
+      expect(body['epoch']).toBeGreaterThanOrEqual(epoch);
+    }
+    await sts.apply(() => before);
+  });
+});
+
+describe('R-21 answers about authority', () => {
+  it('are never kept by a cache: neither a mandate, nor a revalidation, nor the feed, nor a refusal', async () => {
+    const answers = [await ask(), await revalidate(sts, ['x']), await sts.send({ path: '/v1/feed?zone_id=shop.main' })];
+    const feed = await openFeed(sts);
+    const caching = [...answers.map(({ headers }) => headers['cache-control']), feed.headers['cache-control']];
+    expect(caching).toEqual(['no-store', 'no-store', 'no-store', 'no-store']);
+  });
+});
+
+describe('R-02 revocation beside exchanges', () => {
+  it('leaves no mandate valid that was asked for before the Grant went, over 40 interleavings', async () => {
+    const before = sts.world();
+    const without = { ...before, grants: before.grants.slice(1) };
+    for (let round = 0; round < 40; round += 1) {
+      const asked = Array.from({ length: 6 }, () => ask());
+      const dropped = sts.apply(() => without);
+      asked.push(ask(), ask());
+      const answers = await Promise.all(asked);
+      await dropped;
+      const mandates = answers.filter(({ status }) => status === 200).map(mandateOf);
+      const late = await ask();
+      expect(errorOf(late)).toBe('403 scope_insufficient');
+      const { epoch } = (await sts.store().zoneEpoch(ZONE_UID))!;
+      for (const mandate of mandates) expect(decode(mandate).claims['epoch']).toBeLessThan(epoch);
+      if (mandates.length > 0) {
+        const results = (await revalidate(sts, mandates)).body['results'] as readonly { readonly valid: boolean }[];
+        expect(results.filter(({ valid }) => valid)).toEqual([]);
+      }
+      await sts.apply(() => before);
+    }
   });
 });

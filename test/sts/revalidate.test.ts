@@ -42,10 +42,8 @@ describe('a mandate', () => {
     expect(await results(...mandates)).toEqual([{ valid: true }, { valid: true }]);
     await sts.restart();
     const answer = await revalidate(sts, mandates);
-    expect(answer.body).toEqual({
-      epoch: decode(mandates[0]!).claims['epoch'],
-      results: [{ valid: true }, { valid: true }],
-    });
+    expect(answer.body['results']).toEqual([{ valid: true }, { valid: true }]);
+    expect(answer.body['epoch']).toBeGreaterThan(decode(mandates[0]!).claims['epoch'] as number);
   });
 
   it('ends with its Grant, and only those whose scopes it gave', async () => {
