@@ -1,7 +1,7 @@
 /** What a protecting gateway lets through and what it sends on, over bare sockets. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { errorOf, header } from './rawHTTP.ts';
-import { startWorld, valuesOf, type World } from './world.ts';
+import { errorOf, header, openRaw } from './rawHTTP.ts';
+import { startWorld, toBytes, valuesOf, type World } from './world.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -70,8 +70,12 @@ describe('a request with a good mandate', () => {
     const headers = ['Expect: 100-continue', 'Content-Length: 2'];
     const refused = await world.send('POST /orders', { headers, token: null });
     expect(refused.status).toBe(401);
-    const interim = await world.send('POST /orders', { headers });
-    expect(interim.status).toBe(100);
+    const connection = await openRaw(world.port);
+    connection.write(toBytes('POST /orders', { headers }, world.sts));
+    expect((await connection.answer()).status).toBe(100);
+    connection.write('{}');
+    expect((await connection.answer()).status).toBe(200);
+    connection.destroy();
   });
 });
 
