@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createEventParser } from '../../src/gateway/feed/events.ts';
 import { parseConfig, parseEpoch, parseHeartbeat, parseHello, parseKeys } from '../../src/gateway/feed/messages.ts';
 import { createSTSClient } from '../../src/gateway/stsClient.ts';
+import { createZoneState } from '../../src/gateway/zoneState.ts';
 import { localhostCertificate as cert, localhostKey as key } from '../tokens/localhostCertificate.ts';
 import { errorOf, header, openRaw } from './rawHTTP.ts';
 import { startWorld, toBytes, until, type World } from './world.ts';
@@ -152,6 +153,25 @@ describe('R-11 a gateway whose event loop was held up', () => {
     expect(header(answer, 'retry-after')).toBe('1');
     world.sts.state.echoes = true;
     await until(() => world.gateway.ready().ready);
+  });
+});
+
+describe('a zone that is created anew under its name', () => {
+  it('begins anew, though its epochs begin lower: what was known of the one before holds no more', () => {
+    const state = createZoneState({ issuer: world.sts.url, zoneID: 'team.main' });
+    const config = (zone_uid: string, epoch: number) => ({
+      ...{ zone_id: 'team.main', zone_uid, issuer: world.sts.url, stale_after_ms: 10_000, frozen: false, epoch },
+      ...{ resources: [], digest: `${zone_uid}.${epoch}` },
+    });
+    const claims = world.sts.claims({ epoch: 900 });
+    state.listener.hello({ stream_id: 's', incarnation: 'i' });
+    state.listener.config(config('uid-1', 900), true);
+    state.remember(claims.jti, 950);
+    state.listener.heartbeat({ nonce: null, epoch: 950 });
+    expect(state.standing(claims)).toBe('in_force');
+    state.listener.config(config('uid-2', 940), true);
+    expect(state.standing(claims)).toBeUndefined();
+    expect(() => state.listener.config(config('uid-2', 939), false)).toThrow(/older/);
   });
 });
 
