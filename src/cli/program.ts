@@ -1,5 +1,5 @@
 /** The commands of `caracal`: their flags, help and examples; each loads its own code only when it runs. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help } from 'commander';
 import { addClientCommands } from './clientCommands.ts';
 import { checkRequired, withExample } from './command.ts';
 import type { Session } from './command.ts';
@@ -8,6 +8,8 @@ import { addRoleCommands } from './roleCommands.ts';
 import { CommandError } from './runtime.ts';
 import type { ExitCode, Runtime } from './runtime.ts';
 import type { Starters } from './starters.ts';
+
+const standardHelp = new Help();
 
 /** Runs one command line (without `node` and the script) and returns its exit code. */
 export async function runProgram(args: readonly string[], runtime: Runtime, starters: Starters): Promise<ExitCode> {
@@ -25,7 +27,10 @@ export function createProgram(session: Session): Command {
     .description('Short-lived, policy-approved authority for software agents, natively on Kubernetes.')
     .exitOverride()
     .enablePositionalOptions()
-    .configureHelp({ showGlobalOptions: false })
+    .configureHelp({
+      showGlobalOptions: false,
+      optionDescription: (option) => standardHelp.optionDescription(option).replace(' (default: [])', ''),
+    })
     .configureOutput({
       writeOut: (text) => session.runtime.out(text),
       writeErr: (text) => session.runtime.err(text),
