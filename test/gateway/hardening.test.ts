@@ -154,6 +154,24 @@ describe('R-11 a gateway whose event loop was held up', () => {
     world.sts.state.echoes = true;
     await until(() => world.gateway.ready().ready);
   });
+
+  it('R-10 also where it slept while the STS was asked, and the answer was yes', async () => {
+    const { state } = world.sts;
+    const token = world.sts.mint();
+    const before = world.upstream.received.length;
+    world.sts.change({ all: true });
+    state.judge = () => {
+      state.echoes = false;
+      world.clock.advance(11_000);
+      return { valid: true };
+    };
+    const answer = await world.send('GET /orders', { token });
+    state.judge = () => ({ valid: true });
+    state.echoes = true;
+    expect([answer.status, errorOf(answer), world.upstream.received.length]).toEqual([503, 'sts_unavailable', before]);
+    await until(() => world.gateway.ready().ready);
+    expect((await world.send('GET /orders')).status).toBe(200);
+  });
 });
 
 describe('a zone that is created anew under its name', () => {
