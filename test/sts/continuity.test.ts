@@ -128,7 +128,7 @@ describe('R-20 a backup that is written over the store', () => {
   });
 });
 
-describe('R-13 a Grant whose end is acknowledged', () => {
+describe('R-13 R-17 a Grant whose end is acknowledged', () => {
   it('stays gone when the process ends at once: no restart gives its mandates back', async () => {
     const before = sts.world();
     const mandate = mandateOf(await ask());

@@ -12,10 +12,12 @@ let sts: TestSTS;
 let server: Server;
 let served: readonly PublicJWK[] = [idp.jwk];
 let fetched = 0;
+const heads: string[] = [];
 
 beforeAll(async () => {
-  server = createServer((_, response) => {
+  server = createServer((request, response) => {
     fetched += 1;
+    heads.push(JSON.stringify(request.rawHeaders));
     response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: served }));
   });
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
@@ -44,6 +46,14 @@ describe('keys that are fetched', () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => login()));
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
     expect(fetched - before).toBe(1);
+  });
+
+  it('E-22 are fetched without a credential of ours or of the caller, and without cookies', async () => {
+    await fetchKeysFrom(ours('/bare'));
+    expect((await login()).status).toBe(200);
+    const head = heads.at(-1)!;
+    expect(head.toLowerCase()).not.toMatch(/authorization|cookie|bearer|eyj/);
+    expect(head).not.toContain(BY_SECRET.client_secret);
   });
 
   it('J-33 are fetched again for a token of a new key, which then is taken', async () => {
