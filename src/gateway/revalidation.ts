@@ -21,6 +21,8 @@ export interface RevalidationPorts {
 }
 
 const WAIT_MS = 1000;
+/** The STS could not evaluate the policy: that denies now, and says nothing about the mandate for good. */
+const UNDECIDED = 'PolicyFailed';
 const MAX_BATCH = 256;
 const MAX_WAITING = 10_000;
 const RETRY_MS = 50;
@@ -63,7 +65,8 @@ export function createRevalidation({ sts, clock, epoch }: RevalidationPorts): Re
 
   const settle = (question: Question, answers: RevalidateResponse | undefined, index: number): void => {
     const result = answers?.results[index];
-    if (result && answers)
+    if (result?.reason === UNDECIDED) question.answer(undefined);
+    else if (result && answers)
       question.answer(
         result.valid ? { valid: true, epoch: answers.epoch } : { valid: false, reason: result.reason ?? 'denied' },
       );

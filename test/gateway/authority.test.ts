@@ -65,6 +65,17 @@ describe('a change of authority', () => {
     expect(sts.asked.length).toBeLessThan(3);
   });
 
+  it('refuses while the policy cannot be evaluated, and asks again for the next request', async () => {
+    const { sts } = world;
+    const token = sts.mint();
+    sts.state.judge = () => ({ valid: false, reason: 'PolicyFailed' });
+    sts.change({ applications: ['team.agent'] });
+    await changed(sts.state.epoch);
+    expect(await read(token)).toBe(503);
+    sts.state.judge = () => ({ valid: true });
+    expect(await read(token)).toBe(200);
+  });
+
   it('R-03 a gap in the epochs asks about everything older', async () => {
     const { sts } = world;
     const token = sts.mint();
