@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { watch } from '../../scripts/demo/processes.ts';
 import { cpuMilliseconds, pin } from './cpu.ts';
-import { abba, printRatio, quantile, print, say } from './figure.ts';
+import { abba, printRatio, quantile, print, say, warmUp } from './figure.ts';
 import { load, type LoadRequest } from './load.ts';
 import { FORM, ZONE, exchangeForm, startWorld } from './world.ts';
 
@@ -26,8 +26,7 @@ export async function benchExchange(): Promise<void> {
     const oursNow = measure(world.pid, world.issuer, ours);
     const peerNow = measure(peer.pid, `http://127.0.0.1:${port}`, theirs);
     say('warming up');
-    await oursNow();
-    await peerNow();
+    await warmUp(oursNow, peerNow);
     const ratio = { row: 1, figure: 'exchange CPU', peer: 'oidc-provider client_credentials', unit: 'us', must: 0.5 };
     printRatio(ratio, await abba(ROUNDS, oursNow, peerNow));
     await printLatency(world.issuer, ours);

@@ -50,6 +50,13 @@ export function say(message: string): void {
   process.stderr.write(`bench: ${message}\n`);
 }
 
+const WARM_UPS = 4;
+
+/** Until both have compiled what they run. */
+export async function warmUp(...measures: readonly (() => Promise<number>)[]): Promise<void> {
+  for (let round = 0; round < WARM_UPS; round += 1) for (const measure of measures) await measure();
+}
+
 /** ours, peer, peer, ours: drift of the machine's speed falls on both alike. */
 export async function abba(rounds: number, ours: () => Promise<number>, peer: () => Promise<number>): Promise<Pair[]> {
   const pairs: Pair[] = [];

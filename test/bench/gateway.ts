@@ -7,7 +7,7 @@ import { isOK } from '../../scripts/demo/embedded.ts';
 import { startGateway, until } from '../../scripts/demo/processes.ts';
 import { pin, residentMiB } from './cpu.ts';
 import { cpuPerRequest } from './exchange.ts';
-import { abba, print, printRatio, say } from './figure.ts';
+import { abba, print, printRatio, say, warmUp } from './figure.ts';
 import type { LoadRequest } from './load.ts';
 import { startHAProxy } from './peers/haproxy.ts';
 import { FORM, ZONE, exchangeForm, startWorld, type BenchWorld } from './world.ts';
@@ -55,8 +55,7 @@ async function compareFresh(world: BenchWorld, gateway: Proxy, haproxy: Proxy, g
     const mandates = await mint(world, FRESH);
     return cpuPerRequest(proxy.pid, proxy.origin, (index) => governed(mandates[index]!));
   };
-  await measure(gateway)();
-  await measure(haproxy)();
+  await warmUp(measure(gateway), measure(haproxy));
   const pairs = await abba(ROUNDS, measure(gateway), measure(haproxy));
   printRatio({ row: 4, figure: 'gateway CPU, fresh mandate', must: 1.15, ...PEER }, pairs);
 }
@@ -64,8 +63,7 @@ async function compareFresh(world: BenchWorld, gateway: Proxy, haproxy: Proxy, g
 async function compareReused(world: BenchWorld, gateway: Proxy, haproxy: Proxy, governed: Governed): Promise<void> {
   const [mandate] = await mint(world, 1);
   const measure = (proxy: Proxy) => () => cpuPerRequest(proxy.pid, proxy.origin, governed(mandate!));
-  await measure(gateway)();
-  await measure(haproxy)();
+  await warmUp(measure(gateway), measure(haproxy));
   const pairs = await abba(ROUNDS, measure(gateway), measure(haproxy));
   printRatio({ row: 5, figure: 'gateway CPU, reused mandate', must: 0.5, ...PEER }, pairs);
 }
