@@ -13,8 +13,13 @@ export interface DataFolderLock {
 
 /** Creates the folder if need be and makes it readable by its owner only. */
 export async function prepareDataFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  await chmod(path, 0o700);
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    await chmod(path, 0o700);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`${path} cannot be the data folder (${why}): choose another with --data`, { cause: error });
+  }
 }
 
 /** Holds `<path>/lock` with our process id until released; a lock whose process is gone is taken over. */

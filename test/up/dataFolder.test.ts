@@ -28,6 +28,12 @@ describe('the data folder', () => {
     expect((await stat(data)).mode & 0o777).toBe(0o700);
   });
 
+  it('names the flag where the folder cannot be made', async () => {
+    const file = join(data, 'file');
+    await writeFile(file, '');
+    await expect(prepareDataFolder(join(file, 'folder'))).rejects.toThrow(/cannot be the data folder .*--data/);
+  });
+
   it('writes files for their owner only and leaves nothing half written beside them', async () => {
     await writeAtomically(join(data, 'state.json'), '{}');
     expect((await stat(join(data, 'state.json'))).mode & 0o777).toBe(0o600);
