@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import type { FeedResource } from '../../src/authority/feed.ts';
 import { createGateway, type Gateway, type GatewayAddresses, type GatewayConfig } from '../../src/gateway/gateway.ts';
 import { createGatewayLog } from '../../src/gateway/log.ts';
-import { openRaw, sendRaw, toRequest, type RawAnswer } from './rawHTTP.ts';
+import { sendRaw, toRequest, type RawAnswer } from './rawHTTP.ts';
 import { startFakeSTS, ZONE, type FakeSTS } from './sts.ts';
 
 export const ORDERS: FeedResource = {
@@ -184,5 +184,3 @@ export function valuesOf(received: Received | undefined, name: string): readonly
   const raw = received?.rawHeaders ?? [];
   return raw.filter((_value, index) => index % 2 === 1 && raw[index - 1]!.toLowerCase() === name);
 }
-
-export { openRaw };
