@@ -12,7 +12,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   http: [],
   policy: ['authority'],
   tokens: ['authority'],
-  store: ['authority'],
+  store: ['authority', 'audit'],
   audit: ['authority'],
   compiler: ['api', 'authority', 'policy'],
   kube: ['api'],

@@ -61,7 +61,7 @@ function openReader(path: string, data: string) {
   }
 }
 
-function toRecordText(record: DecisionRecord, policies: readonly PolicyExplanation[]): string {
+export function toRecordText(record: DecisionRecord, policies: readonly PolicyExplanation[]): string {
   const sections = [
     `${toHeadline(record)}\n`,
     toFacts(record),

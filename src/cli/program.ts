@@ -1,5 +1,6 @@
 /** The commands of `caracal`: their flags, help and examples; each loads its own code only when it runs. */
 import { Command, CommanderError, Help } from 'commander';
+import { addAuditCommands } from './auditCommands.ts';
 import { addClientCommands } from './clientCommands.ts';
 import { checkRequired, withExample } from './command.ts';
 import type { Session } from './command.ts';
@@ -44,6 +45,7 @@ export function createProgram(session: Session): Command {
     .addHelpText('after', '\nExample:\n  $ caracal check examples/quickstart');
   addLocalCommands(program, session);
   addClientCommands(program, session);
+  addAuditCommands(program, session);
   addRoleCommands(program, session);
   addVersion(program, session);
   return program;

@@ -2,6 +2,8 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import type { NoteSigner } from '../audit/note.ts';
+import { openLog, type Log } from './log.ts';
 import { migrate } from './migrations.ts';
 import type { EpochRow } from './protocol.ts';
 
@@ -11,19 +13,22 @@ export interface OpenOptions {
   readonly newIncarnation: string | undefined;
   /** Unix milliseconds. */
   readonly now: number;
+  /** Asked for once the file proved to be ours: signs the log. */
+  readonly openSigner: () => NoteSigner;
 }
 
 export interface Database {
   readonly incarnation: string;
   readonly db: DatabaseSync;
   readonly statements: Statements;
+  readonly log: Log;
   close(): void;
 }
 
 export type Statements = ReturnType<typeof prepareStatements>;
 
 /** Throws where the file cannot be opened, or is not ours, or is newer. */
-export function openDatabase({ path, newIncarnation, now }: OpenOptions): Database {
+export function openDatabase({ path, newIncarnation, now, openSigner }: OpenOptions): Database {
   if (newIncarnation !== undefined) createFile(path);
   else if (!existsSync(path)) throw new Error(`${path} is gone: restore it, or start again to begin anew`);
   const db = new DatabaseSync(path, { timeout: 1000, enableForeignKeyConstraints: false });
@@ -36,7 +41,8 @@ export function openDatabase({ path, newIncarnation, now }: OpenOptions): Databa
     const incarnation = known ?? renew(db, inode, newIncarnation, { path, now });
     // A backup that was written over the file cannot be told from the file: each start outdates what it may have lost.
     if (known !== undefined && newIncarnation !== undefined) raiseAll(db, now);
-    return { incarnation, db, statements: prepareStatements(db), close: () => db.close() };
+    const log = openLog(db, incarnation, openSigner());
+    return { incarnation, db, statements: prepareStatements(db), log, close: () => db.close() };
   } catch (error) {
     db.close();
     throw error;
@@ -98,7 +104,8 @@ function prepareStatements(db: DatabaseSync) {
     release: db.prepare('RELEASE operation'),
     undo: db.prepare('ROLLBACK TO operation'),
     insertDecision: db.prepare(
-      'INSERT INTO decisions (id, zone_uid, jti, at, outcome, record) VALUES (?, ?, ?, ?, ?, ?)',
+      `INSERT INTO decisions (id, zone_uid, jti, at, outcome, record, writer, position, hash)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     consume: db.prepare('INSERT OR IGNORE INTO single_use (class, zone_uid, key, expires_at) VALUES (?, ?, ?, ?)'),
     upsertAuthorityRecord: db.prepare(

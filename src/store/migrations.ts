@@ -1,11 +1,15 @@
 /** Forward-only schema of the embedded store: one entry per version, applied once each, in order. */
 import type { DatabaseSync } from 'node:sqlite';
+import { extend, ROOT, type Head } from '../audit/entry.ts';
 
 /** "CRCL": tells our files from any other SQLite database. */
 const APPLICATION_ID = 0x4352_434c;
 
-const MIGRATIONS: readonly string[] = [
-  `
+const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [createTables, chainDecisions];
+
+function createTables(db: DatabaseSync): void {
+  db.exec(
+    `
   CREATE TABLE incarnation (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     id TEXT NOT NULL,
@@ -56,7 +60,51 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (zone_uid, epoch)
   ) STRICT, WITHOUT ROWID;
   `,
-];
+  );
+}
+
+/** Decisions of before are chained as they are: what was changed until now cannot be told. */
+function chainDecisions(db: DatabaseSync): void {
+  db.exec(`
+    ALTER TABLE decisions ADD COLUMN writer TEXT NOT NULL DEFAULT '';
+    ALTER TABLE decisions ADD COLUMN position INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE decisions ADD COLUMN hash TEXT NOT NULL DEFAULT '';
+    DROP TRIGGER decisions_are_not_changed;
+  `);
+  chainRows(db);
+  db.exec(`
+    CREATE TRIGGER decisions_are_not_changed BEFORE UPDATE ON decisions
+      BEGIN SELECT RAISE(ABORT, 'decisions are append only'); END;
+    CREATE UNIQUE INDEX decisions_by_position ON decisions (zone_uid, writer, position);
+
+    CREATE TABLE checkpoints (
+      writer TEXT NOT NULL,
+      number INTEGER NOT NULL,
+      zone_uid TEXT NOT NULL,
+      size INTEGER NOT NULL,
+      note TEXT NOT NULL,
+      PRIMARY KEY (writer, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX checkpoints_by_zone ON checkpoints (zone_uid, writer, number, size);
+    CREATE TRIGGER checkpoints_are_not_changed BEFORE UPDATE ON checkpoints
+      BEGIN SELECT RAISE(ABORT, 'checkpoints are append only'); END;
+    CREATE TRIGGER checkpoints_are_not_deleted BEFORE DELETE ON checkpoints
+      BEGIN SELECT RAISE(ABORT, 'checkpoints are append only'); END;
+  `);
+}
+
+function chainRows(db: DatabaseSync): void {
+  const writer = String(db.prepare('SELECT id FROM incarnation').get()?.['id'] ?? '');
+  const update = db.prepare('UPDATE decisions SET writer = ?, position = ?, hash = ? WHERE seq = ?');
+  const next = db.prepare('SELECT seq, zone_uid, record FROM decisions WHERE seq > ? ORDER BY seq LIMIT 1');
+  const heads = new Map<string, Head>();
+  for (let row = next.get(-1); row; row = next.get(row['seq']!)) {
+    const zoneUID = String(row['zone_uid']);
+    const head = extend({ zoneUID, writer }, heads.get(zoneUID) ?? ROOT, String(row['record']));
+    update.run(writer, head.size, head.hash, row['seq']!);
+    heads.set(zoneUID, head);
+  }
+}
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
@@ -65,7 +113,7 @@ export function migrate(db: DatabaseSync, path: string): void {
   db.exec('BEGIN EXCLUSIVE');
   try {
     const version = readSchemaVersion(db, path);
-    for (const statements of MIGRATIONS.slice(version)) db.exec(statements);
+    for (const apply of MIGRATIONS.slice(version)) apply(db);
     if (version < SCHEMA_VERSION) {
       db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}`);
     }

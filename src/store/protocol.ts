@@ -53,6 +53,8 @@ export interface Methods {
     readonly request: { readonly operations: readonly Operation[] };
     readonly answer: readonly Outcome[];
   };
+  /** Signs what was written since the last one. */
+  readonly checkpoint: { readonly request: Record<never, never>; readonly answer: undefined };
   readonly zoneEpoch: { readonly request: { readonly zoneUID: string }; readonly answer: EpochRow | undefined };
   readonly authorityRecord: { readonly request: ByKey; readonly answer: string | undefined };
   readonly decisionByJTI: { readonly request: ByKey; readonly answer: string | undefined };

@@ -1,8 +1,9 @@
-/** Decisions read from outside while another process writes them, for `caracal explain`. */
+/** Decisions read from outside while another process writes them, for `caracal explain` and `caracal audit`. */
 import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { DecisionRecord } from '../authority/decision.ts';
 import { prepareDecisionReads, toRecordText } from './database.ts';
+import { findLogged, readLogged, readLogLines, readZones, type LoggedDecision } from './logReads.ts';
 import { readSchemaVersion, SCHEMA_VERSION } from './migrations.ts';
 import { parseDecision } from './sqlite.ts';
 import type { Store } from './store.ts';
@@ -10,6 +11,14 @@ import type { Store } from './store.ts';
 export interface SQLiteReader extends Pick<Store, 'decision' | 'decisions'> {
   /** Of whatever zone. */
   findDecision(id: string): Promise<DecisionRecord | undefined>;
+  /** Lines of an export, without line feeds, of one zone or all; as of one moment. */
+  logLines(zoneUID?: string): Iterable<string>;
+  /** All that have a record; one that was made again has another UID. */
+  zones(): readonly { readonly zoneUID: string; readonly zoneID: string }[];
+  /** Newest first. */
+  logged(): Iterable<LoggedDecision>;
+  /** By the id of the decision or of its request. */
+  findLogged(id: string): readonly LoggedDecision[];
   close(): void;
 }
 
@@ -37,6 +46,10 @@ function toReader(db: DatabaseSync): SQLiteReader {
     decision: async (zoneUID, id) => parseDecision(toRecordText(decision.get(zoneUID, id))),
     findDecision: async (id) => parseDecision(toRecordText(anyDecision.get(id))),
     decisions: async (zoneUID, limit) => decisions.all(zoneUID, limit).map((row) => parseDecision(toRecordText(row))!),
+    logLines: (zoneUID) => readLogLines(db, zoneUID),
+    zones: () => readZones(db),
+    logged: () => readLogged(db),
+    findLogged: (id) => findLogged(db, id),
     close: () => db.close(),
   };
 }

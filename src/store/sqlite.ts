@@ -14,6 +14,8 @@ export interface SQLiteStoreConfig {
   readonly randomBytes: RandomBytes;
   /** How many writes may wait for the disk before more are refused. Default 4096. */
   readonly maxWaiting?: number;
+  /** How long a record of the log may wait for a checkpoint that covers it. Default 5000. */
+  readonly checkpointMs?: number;
   /** How long to wait for another process that has the store open. Default 5000. */
   readonly lockTimeoutMs?: number;
 }
@@ -26,22 +28,28 @@ export interface SQLiteStore extends Store {
 const MAX_WAITING = 4096;
 const MAX_GROUP = 1024;
 const LOCK_TIMEOUT_MS = 5000;
+const CHECKPOINT_MS = 5000;
 
 /** Rejects with StoreUnavailable where the file cannot be used; the message says why and what to do. */
 export async function openSQLiteStore(config: SQLiteStoreConfig): Promise<SQLiteStore> {
-  const { path, clock, randomBytes, maxWaiting = MAX_WAITING, lockTimeoutMs = LOCK_TIMEOUT_MS } = config;
+  const { path, clock, randomBytes, lockTimeoutMs = LOCK_TIMEOUT_MS } = config;
   const newIncarnation = uuidv7(clock.now(), randomBytes);
   const connection = createConnection({ path, newIncarnation, lockTimeoutMs }, clock);
   try {
     const incarnation = await connection.ask('open', {});
-    return toStore(incarnation, connection, maxWaiting);
+    return toStore(incarnation, connection, config);
   } catch (error) {
     await connection.close();
     throw error;
   }
 }
 
-function toStore(incarnation: string, connection: Connection, maxWaiting: number): SQLiteStore {
+function toStore(
+  incarnation: string,
+  connection: Connection,
+  { maxWaiting = MAX_WAITING, checkpointMs = CHECKPOINT_MS }: Pick<SQLiteStoreConfig, 'maxWaiting' | 'checkpointMs'>,
+): SQLiteStore {
+  const checkpoints = createCheckpoints(connection, checkpointMs);
   const counts = { writes: 0, transactions: 0 };
   const groups = createGroups<Operation, Outcome>({
     maxWaiting,
@@ -50,6 +58,7 @@ function toStore(incarnation: string, connection: Connection, maxWaiting: number
       const outcomes = await connection.ask('write', { operations });
       counts.writes += operations.length;
       counts.transactions += 1;
+      checkpoints.arm();
       return outcomes;
     },
   });
@@ -63,14 +72,39 @@ function toStore(incarnation: string, connection: Connection, maxWaiting: number
       toZoneEpoch(await write({ type: 'raiseEpoch', zoneUID, digest, change: JSON.stringify(change) }), zoneUID),
     ...toReads(connection),
     written: () => ({ ...counts }),
-    close: () => (closing ??= end(groups, connection)),
+    close: () => (closing ??= end(groups, checkpoints, connection)),
   };
 }
 
 /** What was accepted is written before the file is closed. */
-async function end(groups: Groups<Operation, Outcome>, connection: Connection): Promise<void> {
+async function end(
+  groups: Groups<Operation, Outcome>,
+  checkpoints: Checkpoints,
+  connection: Connection,
+): Promise<void> {
   await groups.drained();
+  checkpoints.disarm();
   await connection.close();
+}
+
+interface Checkpoints {
+  /** One follows, unless one is under way to it already. */
+  arm(): void;
+  disarm(): void;
+}
+
+/** A checkpoint that cannot be written is written with the next write that can, or when the store is opened. */
+function createCheckpoints(connection: Connection, afterMs: number): Checkpoints {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    arm() {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        connection.ask('checkpoint', {}).catch(() => undefined);
+      }, afterMs).unref();
+    },
+    disarm: () => clearTimeout(timer),
+  };
 }
 
 function toReads(

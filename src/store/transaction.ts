@@ -1,20 +1,21 @@
 /** One transaction over many writes: each keeps to itself, so that a replayed id refuses only its own commit. */
 import type { Database, Statements } from './database.ts';
 import { readEpoch } from './database.ts';
+import { advance, nextHead, type Log } from './log.ts';
 import type { EpochRow, Operation, Outcome } from './protocol.ts';
 
 /** SQLite's primary result code of a violated constraint: the caller's fault, not the file's. */
 const SQLITE_CONSTRAINT = 19;
 
-/** All or nothing on disk. Throws where the transaction could not be committed; nothing of it then is visible. */
+/** All or nothing on disk. Throws where the transaction could not be committed; nothing of it then is visible, and the database is opened anew. */
 export function writeTogether(
-  { db, statements }: Pick<Database, 'db' | 'statements'>,
+  { db, statements, log }: Pick<Database, 'db' | 'statements' | 'log'>,
   operations: readonly Operation[],
   now: number,
 ): readonly Outcome[] {
   statements.begin.run();
   try {
-    const outcomes = operations.map((operation) => writeOne(statements, operation, now));
+    const outcomes = operations.map((operation) => writeOne(statements, log, operation, now));
     statements.commit.run();
     return outcomes;
   } catch (error) {
@@ -23,17 +24,17 @@ export function writeTogether(
   }
 }
 
-function writeOne(statements: Statements, operation: Operation, now: number): Outcome {
+function writeOne(statements: Statements, log: Log, operation: Operation, now: number): Outcome {
   statements.savepoint.run();
-  const outcome = tryOne(statements, operation, now);
+  const outcome = tryOne(statements, log, operation, now);
   if (outcome.type === 'replayed' || outcome.type === 'refused') statements.undo.run();
   statements.release.run();
   return outcome;
 }
 
-function tryOne(statements: Statements, operation: Operation, now: number): Outcome {
+function tryOne(statements: Statements, log: Log, operation: Operation, now: number): Outcome {
   try {
-    return operation.type === 'commit' ? commit(statements, operation) : raise(statements, operation, now);
+    return operation.type === 'commit' ? commit(statements, log, operation) : raise(statements, operation, now);
   } catch (error) {
     if (!isConstraint(error)) throw error;
     return { type: 'refused', message: error.message };
@@ -49,18 +50,21 @@ function isConstraint(error: unknown): error is Error {
   );
 }
 
-function commit(statements: Statements, operation: Extract<Operation, { type: 'commit' }>): Outcome {
+function commit(statements: Statements, log: Log, operation: Extract<Operation, { type: 'commit' }>): Outcome {
   const { decision, consume, authorityRecord } = operation;
   for (const [index, use] of consume.entries()) {
     const { changes } = statements.consume.run(use.class, use.zoneUID, use.key, use.expiresAt);
     if (changes === 0) return { type: 'replayed', index };
   }
   const { id, zoneUID, jti, at, outcome, record } = decision;
-  statements.insertDecision.run(id, zoneUID, jti, at, outcome, record);
+  const head = nextHead(log, zoneUID, record);
+  statements.insertDecision.run(id, zoneUID, jti, at, outcome, record, log.writer, head.size, head.hash);
   if (authorityRecord) {
     const { sid, expiresAt } = authorityRecord;
     statements.upsertAuthorityRecord.run(authorityRecord.zoneUID, sid, expiresAt, authorityRecord.record);
   }
+  // Only now can nothing undo it but the failure of all, after which the log is read anew.
+  advance(log, zoneUID, head);
   return { type: 'committed', zoneEpoch: readEpoch(statements, zoneUID)?.epoch ?? 0 };
 }
 

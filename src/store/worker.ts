@@ -1,7 +1,9 @@
 /** The store's thread: holds the lock and the file, answers one request after the other, and reopens after a failure. */
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
+import { openAuditKey } from './auditKey.ts';
 import { createFile, openDatabase, readEpoch, toRecordText, type Database } from './database.ts';
+import { signHeads } from './log.ts';
 import type { FromWorker, Method, Methods, ToWorker, WorkerConfig } from './protocol.ts';
 import { pruneSome, writeTogether } from './transaction.ts';
 
@@ -26,17 +28,21 @@ port.on('message', (message: ToWorker) => {
 });
 
 function answer(message: ToWorker): Methods[Method]['answer'] {
-  if (message.method === 'close') return close();
+  if (message.method === 'close') return close(message.now);
   const open = (database ??= openSame(message.now));
   const { statements } = open;
   switch (message.method) {
     case 'open':
+      signHeads(open.db, open.log, message.now);
       return open.incarnation;
     case 'write': {
       const outcomes = writeTogether(open, message.request.operations, message.now);
       pruneSometimes(open, message.now);
       return outcomes;
     }
+    case 'checkpoint':
+      signHeads(open.db, open.log, message.now);
+      return undefined;
     case 'zoneEpoch':
       return readEpoch(statements, message.request.zoneUID);
     case 'authorityRecord':
@@ -54,7 +60,7 @@ function answer(message: ToWorker): Methods[Method]['answer'] {
 function openSame(now: number): Database {
   lock ??= takeLock();
   const newIncarnation = incarnation === undefined ? config.newIncarnation : undefined;
-  const opened = openDatabase({ path: config.path, newIncarnation, now });
+  const opened = openDatabase({ path: config.path, newIncarnation, now, openSigner: () => openAuditKey(config.path) });
   if (incarnation !== undefined && opened.incarnation !== incarnation) {
     opened.close();
     throw new Error(`${config.path} was replaced while it was in use: start again to use the new one`);
@@ -96,10 +102,20 @@ function pruneSometimes({ statements }: Database, now: number): void {
   }
 }
 
-function close(): undefined {
+function close(now: number): undefined {
+  signLast(now);
   closeDatabase();
   lock?.close();
   lock = undefined;
+}
+
+/** What cannot be signed now is signed when the store is opened again. */
+function signLast(now: number): void {
+  try {
+    if (database) signHeads(database.db, database.log, now);
+  } catch {
+    closeDatabase();
+  }
 }
 
 function closeDatabase(): void {
