@@ -136,7 +136,7 @@ function judgeCheckpoint({ size, hash, number }: Checkpoint, { head, signed }: C
     const message = `${size} records were signed, and ${head.size} stand before the checkpoint`;
     return { reason: 'RecordsTruncated', position: head.size + 1, message };
   }
-  if (size < head.size || size <= signed.size || number <= signed.number) {
+  if (size < head.size || number <= signed.number) {
     const message = `checkpoint ${number}, of ${size} records, stands after record ${head.size} and checkpoint ${signed.number}`;
     return { reason: 'CheckpointMisplaced', position: head.size, message };
   }

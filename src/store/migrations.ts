@@ -69,7 +69,7 @@ function chainDecisions(db: DatabaseSync): void {
     ALTER TABLE decisions ADD COLUMN writer TEXT NOT NULL DEFAULT '';
     ALTER TABLE decisions ADD COLUMN position INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE decisions ADD COLUMN hash TEXT NOT NULL DEFAULT '';
-    DROP TRIGGER decisions_are_not_changed;
+    DROP TRIGGER IF EXISTS decisions_are_not_changed;
   `);
   chainRows(db);
   db.exec(`

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { ALARM_REASONS } from '../../src/audit/alarm.ts';
 import { validateObject } from '../../src/api/validate.ts';
 import { FLAGS } from '../../src/gateway/flags.ts';
 import { run } from '../cli/run.ts';
@@ -132,5 +133,12 @@ describe('the index', () => {
       [...read(path).matchAll(/examples\/([a-z-]+)/g)].map((match) => match[1]!),
     );
     expect([...new Set(named)].filter((name) => !index.includes(`[${name}]`))).toEqual([]);
+  });
+});
+
+describe('the guide to the log', () => {
+  it('names every alarm as the code does, and no other', () => {
+    const rows = [...read('docs/guides/audit.md').matchAll(/^\| `([A-Za-z]+)` +\| (.+?) +\|$/gm)];
+    expect(Object.fromEntries(rows.map(([, reason, meaning]) => [reason, meaning]))).toEqual(ALARM_REASONS);
   });
 });
