@@ -7,6 +7,7 @@ import { errorsReference } from '../../scripts/reference/errors.ts';
 import { kindsReference } from '../../scripts/reference/kinds.ts';
 import { metricsReference } from '../../scripts/reference/metrics.ts';
 import { KINDS } from '../../src/api/kinds.ts';
+import { ALARM_REASONS } from '../../src/audit/alarm.ts';
 import { DENIAL_REASONS } from '../../src/authority/decision.ts';
 import { cliReference } from '../../src/cli/reference.ts';
 import { REFUSALS } from '../../src/gateway/refusal.ts';
@@ -74,6 +75,7 @@ describe('words in capitals', () => {
   const conditions = KINDS.flatMap((kind) => Object.entries(kind.conditions));
   const known = new Set([
     ...Object.keys(DENIAL_REASONS),
+    ...Object.keys(ALARM_REASONS),
     ...conditions.flatMap(([type, { reasons }]) => [type, ...Object.keys(reasons)]),
     ...KINDS.map(({ kind }) => kind),
     ...(kindsReference().match(/`[A-Z][A-Za-z]+`/g) ?? []).map((word) => word.slice(1, -1)),
