@@ -56,6 +56,20 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (zone_uid, epoch)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE revocations (
+    zone_uid TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (zone_uid, uid)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TRIGGER revocations_are_not_changed BEFORE UPDATE ON revocations
+    BEGIN SELECT RAISE(ABORT, 'revocations are append only'); END;
+  CREATE TRIGGER revocations_are_not_deleted BEFORE DELETE ON revocations
+    BEGIN SELECT RAISE(ABORT, 'revocations are append only'); END;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

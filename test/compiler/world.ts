@@ -168,6 +168,7 @@ export function world(objects: Partial<World> = {}): World {
     policies: [],
     policySets: [],
     policySetRevisions: [],
+    revocations: [],
     keySets: new Map(),
     ...objects,
   };
