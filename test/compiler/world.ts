@@ -5,6 +5,7 @@ import type { Grant } from '../../src/api/grant.ts';
 import type { Policy } from '../../src/api/policy.ts';
 import type { PolicySet } from '../../src/api/policySet.ts';
 import type { PolicySetRevision } from '../../src/api/policySetRevision.ts';
+import type { Revocation } from '../../src/api/revocation.ts';
 import type { Resource } from '../../src/api/resource.ts';
 import type { Zone } from '../../src/api/zone.ts';
 import type { VerificationKey } from '../../src/authority/snapshot.ts';
@@ -100,6 +101,15 @@ export function grant(spec: Partial<Grant['spec']> = {}, named: Named = {}): Gra
       scopes: ['read'],
       ...spec,
     },
+  };
+}
+
+export function revocation(target: Revocation['spec']['target'], spec: object = {}, named: Named = {}): Revocation {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Revocation',
+    metadata: meta(named, 'stop'),
+    spec: { zoneRef: { name: 'main' }, reason: 'incident', target, ...spec },
   };
 }
 
