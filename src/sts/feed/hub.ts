@@ -146,10 +146,7 @@ export function createFeedHub(ports: FeedHubPorts): FeedHub {
       const own = [...streams.values()].filter((stream) => isOf(stream, gateway, zoneID, ack.stream_id));
       if (own.length === 0) throw new OAuthError('invalid_request', 'this gateway has no such stream', { status: 404 });
       for (const stream of own) {
-        stream.acknowledged = ack.digest;
-        stream.acknowledgedEpoch = epochOf(ack.cursor, ports.incarnation) ?? stream.acknowledgedEpoch;
-        stream.heardAt = ports.clock.monotonic();
-        stream.nonce = ack.nonce;
+        take(stream, ack, ports);
         heartbeat(stream);
       }
     },
@@ -185,6 +182,13 @@ function isAbout({ zoneUID, after }: ZoneEvent, { zoneID, zone }: Live): boolean
 function isOf(stream: Live, gateway: Gateway, zoneID: string, id: string | undefined): boolean {
   if (stream.zoneID !== zoneID || stream.gateway.workload.podUID !== gateway.workload.podUID) return false;
   return id === undefined || id === stream.id;
+}
+
+function take(stream: Live, { digest, cursor, nonce }: FeedAck, ports: FeedHubPorts): void {
+  stream.acknowledged = digest;
+  stream.acknowledgedEpoch = epochOf(cursor, ports.incarnation) ?? stream.acknowledgedEpoch;
+  stream.heardAt = ports.clock.monotonic();
+  stream.nonce = nonce;
 }
 
 function epochOf(cursor: string, incarnation: string): number | undefined {
