@@ -6,6 +6,7 @@ import { policy } from './policy.ts';
 import { policySet } from './policySet.ts';
 import { policySetRevision } from './policySetRevision.ts';
 import { resource } from './resource.ts';
+import { revocation } from './revocation.ts';
 import { zone } from './zone.ts';
 
 export const KINDS: readonly KindDefinition[] = [
@@ -16,4 +17,5 @@ export const KINDS: readonly KindDefinition[] = [
   policy,
   policySet,
   policySetRevision,
+  revocation,
 ];

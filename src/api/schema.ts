@@ -169,7 +169,7 @@ export const IMMUTABLE: CELRule = {
   message: 'is immutable: delete the object and create it anew',
 };
 
-const OTHER_NAMESPACE = 'Its namespace; the own namespace when absent.';
+export const OTHER_NAMESPACE = 'Its namespace; the own namespace when absent.';
 
 /** The Zone that an object belongs to, for its whole life. */
 export const zoneRef = () =>

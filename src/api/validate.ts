@@ -12,11 +12,12 @@ import type { Policy } from './policy.ts';
 import type { PolicySet } from './policySet.ts';
 import type { PolicySetRevision } from './policySetRevision.ts';
 import type { Resource } from './resource.ts';
+import type { Revocation } from './revocation.ts';
 import { findRefusals, type Refusal } from './structure.ts';
 import type { Zone } from './zone.ts';
 
 /** Any object of our kinds. */
-export type CaracalObject = Zone | Application | Resource | Grant | Policy | PolicySet | PolicySetRevision;
+export type CaracalObject = Zone | Application | Resource | Grant | Policy | PolicySet | PolicySetRevision | Revocation;
 
 export type Validation =
   | { readonly ok: true; /** With defaults filled in. */ readonly object: CaracalObject }

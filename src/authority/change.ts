@@ -1,5 +1,6 @@
 /** The finest change between two snapshots of a zone, so that only mandates it can touch are asked about again. */
 import type { AuthorityChange } from './feed.ts';
+import { mergeRevocations } from './revocation.ts';
 import type { ActivePolicy, PolicyModule, ResourceEntry, ZoneSnapshot } from './snapshot.ts';
 
 const EVERYTHING: AuthorityChange = { all: true, applications: [], resources: [] };
@@ -12,7 +13,8 @@ const EVERYTHING: AuthorityChange = { all: true, applications: [], resources: []
  * reads of it changed, not for operations or upstream, which gateways get as configuration. An added Grant counts as a
  * change where its Application had one on its Resource before, since policies see all that match. A first Grant, a new
  * Application, Resource or subject issuer, keys, rate limits and staleness touch nothing.
- * A first or vanished zone, another UID, freeze, lifetimes, subject issuers and a policy that cannot be narrowed: all.
+ * An added Revocation names its Application or Resource; of any other target, and for
+ * a first or vanished zone, another UID, freeze, lifetimes, subject issuers and a policy that cannot be narrowed: all.
  */
 export function diffZones(
   before: ZoneSnapshot | undefined,
@@ -26,6 +28,7 @@ export function diffZones(
   diffApplications(before, after, applications);
   diffResources(before, after, resources);
   diffGrants(before, after, applications);
+  if (!diffRevocations(before, after, applications, resources)) return EVERYTHING;
   if (applications.size === 0 && resources.size === 0) return undefined;
   return { all: false, applications: [...applications].sort(), resources: [...resources].sort() };
 }
@@ -63,6 +66,21 @@ function diffGrants(before: ZoneSnapshot, after: ZoneSnapshot, touched: Set<stri
     if (isSame(entries, after.grants.get(key))) continue;
     for (const { applicationID } of entries) touched.add(applicationID);
   }
+}
+
+/** One that went away gives nothing back. False where an added one reaches beyond an Application or a Resource. */
+function diffRevocations(
+  before: ZoneSnapshot,
+  after: ZoneSnapshot,
+  applications: Set<string>,
+  resources: Set<string>,
+): boolean {
+  for (const { target } of mergeRevocations(before.revocations, after.revocations).added) {
+    if (target.type === 'application') applications.add(target.id);
+    else if (target.type === 'resource') resources.add(target.identifier);
+    else return false;
+  }
+  return true;
 }
 
 /** False where the change cannot be narrowed to Applications or Resources. */

@@ -3,6 +3,7 @@ import type { Denial, DenialReason, ExchangeRequest } from './decision.ts';
 import { coveringGrants, grantedUntil, matchGrants, nearestGrant, type MatchingGrant } from './grants.ts';
 import { toPolicyInputs } from './input.ts';
 import type { PolicyInput } from './policyInput.ts';
+import { findRevocation, type Issued } from './revocation.ts';
 import { grantKey, type ApplicationEntry, type ResourceEntry, type ZoneSnapshot } from './snapshot.ts';
 
 /** The one scope a session mandate may carry: an application's right to manage its own agent sessions. */
@@ -28,6 +29,8 @@ interface CheckFacts {
   readonly request: ExchangeRequest;
   /** Unix milliseconds. */
   readonly now: number;
+  /** When the mandate under question was issued; now for one that is yet to be. */
+  readonly issued: Issued;
   /** Unix seconds. */
   readonly seconds: number;
   readonly isLogin: boolean;
@@ -58,6 +61,7 @@ export const CHECKS: readonly Check[] = [
   { name: 'zone is not frozen', check: checkFrozen },
   { name: 'zone has an active policy set', check: checkPolicy },
   { name: 'application is in force', check: checkApplication },
+  { name: 'nothing it rests on is revoked', check: checkRevoked },
   { name: 'application may present the subject', check: checkSubject },
   { name: 'resource is known', check: checkResource },
   { name: 'scopes are declared', check: checkDeclared },
@@ -67,10 +71,16 @@ export const CHECKS: readonly Check[] = [
 
 /**
  * Checks the request against one zone's snapshot at `now` (Unix milliseconds). A request with `use: session` is a
- * login: its resource is ignored, no Grant is needed, and its scopes are none or exactly `agent:lifecycle`.
+ * login: its resource is ignored, no Grant is needed, and its scopes are none or exactly `agent:lifecycle`. `issued` is
+ * that of a mandate which is judged again.
  */
-export function checkExchange(zone: ZoneSnapshot, request: ExchangeRequest, now: number): CheckedExchange | Denial {
-  const facts = toFacts(zone, request, now);
+export function checkExchange(
+  zone: ZoneSnapshot,
+  request: ExchangeRequest,
+  now: number,
+  issued: Issued = { at: now },
+): CheckedExchange | Denial {
+  const facts = toFacts(zone, request, now, issued);
   for (const { check } of CHECKS) {
     const denial = check(facts);
     if (denial) return denial;
@@ -80,7 +90,7 @@ export function checkExchange(zone: ZoneSnapshot, request: ExchangeRequest, now:
 
 /** The same checks, each with its result. */
 export function explainChecks(zone: ZoneSnapshot, request: ExchangeRequest, now: number): readonly CheckReport[] {
-  const facts = toFacts(zone, request, now);
+  const facts = toFacts(zone, request, now, { at: now });
   let failed = false;
   return CHECKS.map(({ name, check }): CheckReport => {
     if (failed) return { name, result: 'skipped' };
@@ -91,7 +101,7 @@ export function explainChecks(zone: ZoneSnapshot, request: ExchangeRequest, now:
   });
 }
 
-function toFacts(zone: ZoneSnapshot, request: ExchangeRequest, now: number): CheckFacts {
+function toFacts(zone: ZoneSnapshot, request: ExchangeRequest, now: number, issued: Issued): CheckFacts {
   const isLogin = request.use === 'session';
   const seconds = Math.floor(now / 1000);
   const entry = zone.applications.get(request.principal.applicationID);
@@ -99,7 +109,7 @@ function toFacts(zone: ZoneSnapshot, request: ExchangeRequest, now: number): Che
   const resource = isLogin || request.resource === undefined ? undefined : zone.resources.get(request.resource);
   const matching = matchGrants(grantsOf(zone, request, resource), request.subject, seconds);
   const ttlSeconds = lifetime(zone, request, resource);
-  const base = { zone, request, now, seconds, isLogin, application, resource, matching, ttlSeconds };
+  const base = { zone, request, now, issued, seconds, isLogin, application, resource, matching, ttlSeconds };
   return { ...base, expiresAt: earliestEnd(base) };
 }
 
@@ -141,6 +151,13 @@ function checkApplication({ application, request, seconds }: CheckFacts): Denial
   if (!application) return deny('ApplicationUnknown', `application ${id} is no accepted Application of the zone`);
   if (application.expiresAt === undefined || seconds < application.expiresAt) return undefined;
   return deny('ApplicationExpired', `application ${id} has expired (spec.expiresAt)`);
+}
+
+function checkRevoked({ zone, request, issued }: CheckFacts): Denial | undefined {
+  const revocation = findRevocation(zone, request, issued);
+  if (!revocation) return undefined;
+  const { namespace, name, target } = revocation;
+  return deny('Revoked', `Revocation ${namespace}/${name} takes away what this rests on (target ${target.type})`);
 }
 
 function checkSubject(facts: CheckFacts): Denial | undefined {

@@ -1,5 +1,6 @@
 /** Decisions as values: a permit or a denial with a reason from a closed list, and the record that keeps either. */
 import type { MandateUse } from './claims.ts';
+import type { Issued } from './revocation.ts';
 import type { CredentialType, PolicyInput, PolicyOutcome, PolicySubject, PolicyWorkload } from './policyInput.ts';
 
 /** Why a well-formed, authenticated exchange was denied: `reason` of a 403/404 body. Documented in docs/reference/errors.md. */
@@ -9,6 +10,8 @@ export const DENIAL_REASONS = {
   ApplicationUnknown:
     'the Application is no longer an accepted one of the zone, or was re-created since it authenticated',
   ApplicationExpired: '`Application.spec.expiresAt` has passed',
+  Revoked:
+    'a Revocation takes away what the request rests on: its session, mandate, login, Application, user or Resource, or everything',
   ResourceUnknown: 'no accepted Resource of the zone has this identifier',
   ScopeNotDeclared: 'the Resource does not declare the scope',
   ScopeNotGranted: 'no Grant in force gives this application, for this subject, the scope on the Resource',
@@ -60,6 +63,8 @@ export interface ExchangeRequest {
   readonly rootSid: string;
   /** Unix seconds: the earliest end of whatever the request rests on (subject token, authority record). */
   readonly notAfter: number | undefined;
+  /** The login or ID token that the request rests on; absent where the Application authenticated for itself. */
+  readonly login?: Issued;
 }
 
 export interface Permit {

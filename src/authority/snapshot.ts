@@ -1,5 +1,7 @@
 /** The compiled configuration that every verifier and the STS decide from: plain, immutable, whole per zone. */
 
+import type { RevocationEntry } from './revocation.ts';
+
 /** All zones, by zone id (`<namespace>.<name>`). */
 export interface Snapshot {
   readonly zones: ReadonlyMap<string, ZoneSnapshot>;
@@ -31,7 +33,9 @@ export interface ZoneSnapshot {
   /** By `grantKey(applicationID, resource identifier)`; only Grants that are in force by reference and content and time. */
   readonly grants: ReadonlyMap<string, readonly GrantEntry[]>;
   readonly keys: readonly VerificationKey[];
-  /** Hex SHA-256 over the canonical form of all of the above. */
+  /** As compiled: those of the configuration. As served: also every one that the store remembers. */
+  readonly revocations: readonly RevocationEntry[];
+  /** Hex SHA-256 over the canonical form of all of the above, as compiled. */
   readonly digest: string;
 }
 

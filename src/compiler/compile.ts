@@ -2,6 +2,7 @@
 import type { Application } from '../api/application.ts';
 import type { Grant } from '../api/grant.ts';
 import type { PolicySetRevision } from '../api/policySetRevision.ts';
+import type { Revocation } from '../api/revocation.ts';
 import type { Resource } from '../api/resource.ts';
 import type { Zone } from '../api/zone.ts';
 import { grantKey, type GrantEntry, type Snapshot, type ZoneSnapshot } from '../authority/snapshot.ts';
@@ -11,12 +12,13 @@ import { resolveConflicts } from './conflicts.ts';
 import { resolveZone } from './consent.ts';
 import * as grant from './grant.ts';
 import type { NextChange } from './instants.ts';
-import { checkName, isPresent, type Refusal } from './outcome.ts';
+import { checkName, isPresent, toAccepted, toVerdict, verdictKey, type Refusal } from './outcome.ts';
 import { indexPresent, settle, toPass, type Pass } from './pass.ts';
 import { perObject } from './perObject.ts';
 import { compilePolicies } from './policies.ts';
 import { toActivePolicy } from './policySetRevision.ts';
 import * as resource from './resource.ts';
+import * as revocation from './revocation.ts';
 import type { Verdict } from './verdict.ts';
 import type { World } from './world.ts';
 import { toZoneSettings, usableKeys } from './zone.ts';
@@ -63,7 +65,9 @@ function compileOnce(
   const pass = toPass(world, now, results);
   const acceptedApplications = compileApplications(pass);
   const acceptedResources = compileResources(pass);
-  compileGrants(pass, acceptedApplications, acceptedResources);
+  const targets = toTargets(pass, acceptedApplications, acceptedResources);
+  compileGrants(pass, targets);
+  compileRevocations(pass, targets);
   const active = compilePolicies(pass);
   return {
     snapshot: toSnapshot(pass, active, previous),
@@ -146,16 +150,19 @@ function compileResources(pass: Pass): ReadonlyMap<Resource, Zone> {
   return accepted;
 }
 
-function compileGrants(
+function toTargets(
   pass: Pass,
   applications: ReadonlyMap<Application, Zone>,
   resources: ReadonlyMap<Resource, Zone>,
-) {
-  const targets: grant.GrantTargets = {
+): grant.GrantTargets {
+  return {
     applications: indexPresent(pass.world.applications),
     resources: indexPresent(pass.world.resources),
     acceptedZone: (object) => (object.kind === 'Application' ? applications.get(object) : resources.get(object)),
   };
+}
+
+function compileGrants(pass: Pass, targets: grant.GrantTargets): void {
   for (const object of pass.world.grants) {
     if (isPresent(object)) settle(pass, object, compileGrant(pass, object, targets), grant.grantFields(object));
   }
@@ -186,6 +193,30 @@ function addPeriod(nextChange: NextChange, object: Grant, refusal: Refusal | und
   if (refusal?.reason === 'NotYetValid' && notBefore !== undefined && Number.isFinite(notBefore))
     nextChange.add(notBefore * 1000);
   if (expiresAt !== undefined) nextChange.add(expiresAt * 1000);
+}
+
+function compileRevocations(pass: Pass, targets: grant.GrantTargets): void {
+  for (const object of pass.world.revocations) {
+    if (!isPresent(object)) continue;
+    const refusal = compileRevocation(pass, object, targets);
+    const at = revocation.completeAt(object);
+    if (!refusal) pass.nextChange.add(at);
+    const isComplete = !refusal && pass.now >= at;
+    const conditions = [toAccepted(object, refusal), ...(isComplete ? [revocation.COMPLETE] : [])];
+    pass.verdicts.set(verdictKey(object), toVerdict(object, conditions, revocation.revocationFields(object)));
+  }
+  for (const { revocations } of pass.parts.values()) revocations.sort((a, b) => (a.uid < b.uid ? -1 : 1));
+}
+
+function compileRevocation(pass: Pass, object: Revocation, targets: grant.GrantTargets): Refusal | undefined {
+  const reserved = checkName(object, pass.world.systemNamespace);
+  if (reserved) return reserved;
+  const placed = resolveZone(object, pass.directory);
+  if ('refusal' in placed) return placed.refusal;
+  const resolved = revocation.resolveTarget(object, placed.zone, targets);
+  if ('refusal' in resolved) return resolved.refusal;
+  pass.parts.get(placed.zone)!.revocations.push(revocation.toRevocationEntry(object, resolved.target));
+  return undefined;
 }
 
 const keyOf = perObject((entry: GrantEntry) => grantKey(entry.applicationID, entry.resource));

@@ -1,5 +1,6 @@
 /** What the passes of one compile share: the world, the zones that may be joined, and the verdicts so far. */
 import type { Zone } from '../api/zone.ts';
+import type { RevocationEntry } from '../authority/revocation.ts';
 import type { ApplicationEntry, GrantEntry, ResourceEntry } from '../authority/snapshot.ts';
 import type { PolicyResults } from '../policy/results.ts';
 import { createZoneDirectory, type ZoneDirectory } from './consent.ts';
@@ -23,6 +24,7 @@ interface ZoneParts {
   readonly applications: Map<string, ApplicationEntry>;
   readonly resources: Map<string, ResourceEntry>;
   readonly grants: Map<string, GrantEntry[]>;
+  readonly revocations: RevocationEntry[];
 }
 
 export function toPass(world: World, now: number, results: PolicyResults): Pass {
@@ -32,7 +34,10 @@ export function toPass(world: World, now: number, results: PolicyResults): Pass 
   const directory = createZoneDirectory(present, refused, world.namespaces);
   const accepted = [...present.values()].filter((zone) => !refused.has(zone));
   const parts = new Map(
-    accepted.map((zone) => [zone, { applications: new Map(), resources: new Map(), grants: new Map() }]),
+    accepted.map((zone) => [
+      zone,
+      { applications: new Map(), resources: new Map(), grants: new Map(), revocations: [] },
+    ]),
   );
   return { world, now, results, verdicts: new Map(), nextChange: createNextChange(now), directory, parts };
 }

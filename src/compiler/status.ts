@@ -7,7 +7,7 @@ import type { Verdict, VerdictCondition, VerdictKind } from './verdict.ts';
 export interface Observation {
   /** `none`: no STS replica is ready; `behind`: a ready one has not compiled this yet; `current`: all serve it. */
   readonly replicas: 'none' | 'behind' | 'current';
-  /** Gateways that need this object (Zone, Resource), and how many acknowledged it. */
+  /** Gateways that need this object (Zone, Resource, Revocation), and how many acknowledged it. */
   readonly gateways?: { readonly connected: number; readonly current: number };
   /** The STS base URL, for a Zone's `issuer` and `jwksURI`. */
   readonly issuer?: string;
@@ -21,8 +21,14 @@ const STALLED: ReadonlyMap<string, ReadonlySet<string>> = new Map(
   }),
 );
 
-const PROGRAMMED: ReadonlySet<VerdictKind> = new Set<VerdictKind>(['Zone', 'Application', 'Resource', 'Grant']);
-const ENFORCED: ReadonlySet<VerdictKind> = new Set<VerdictKind>(['Zone', 'Resource']);
+const PROGRAMMED: ReadonlySet<VerdictKind> = new Set<VerdictKind>([
+  'Zone',
+  'Application',
+  'Resource',
+  'Grant',
+  'Revocation',
+]);
+const ENFORCED: ReadonlySet<VerdictKind> = new Set<VerdictKind>(['Zone', 'Resource', 'Revocation']);
 
 /** metav1.Condition: what is longer, the API refuses. */
 const MAX_MESSAGE = 32_768;
@@ -48,9 +54,10 @@ function toConditions(verdict: Verdict, observation: Observation): readonly Verd
   if (verdict.kind === 'PolicySetRevision') return verdict.conditions;
   const programmed = PROGRAMMED.has(verdict.kind) ? toProgrammed(verdict, observation) : undefined;
   const enforced = ENFORCED.has(verdict.kind) && programmed ? toEnforced(programmed, observation) : undefined;
-  const ready = toReady(verdict.conditions, programmed);
+  const conditions = verdict.conditions.filter(({ type }) => type !== 'Complete' || programmed?.status === 'True');
+  const ready = toReady(conditions, programmed, verdict.kind === 'Revocation' ? enforced : undefined);
   const progress = toProgress(verdict.kind, ready);
-  return [ready, ...verdict.conditions, programmed, enforced, progress].filter((condition) => condition !== undefined);
+  return [ready, ...conditions, programmed, enforced, progress].filter((condition) => condition !== undefined);
 }
 
 function toProgrammed(verdict: Verdict, { replicas }: Observation): VerdictCondition {
@@ -80,8 +87,13 @@ function toEnforced(programmed: VerdictCondition, observation: Observation): Ver
 }
 
 /** The first False, else Unknown while nobody serves it, else True. */
-function toReady(conditions: readonly VerdictCondition[], programmed: VerdictCondition | undefined): VerdictCondition {
-  const all = programmed ? [...conditions, programmed] : conditions;
+function toReady(
+  conditions: readonly VerdictCondition[],
+  programmed: VerdictCondition | undefined,
+  enforced: VerdictCondition | undefined,
+): VerdictCondition {
+  const last = programmed?.status === 'True' ? enforced : undefined;
+  const all = [...conditions, programmed, last].filter((condition) => condition !== undefined);
   const failed = all.find(({ status }) => status === 'False') ?? all.find(({ status }) => status === 'Unknown');
   if (failed) return { ...failed, type: 'Ready' };
   const frozen = all.find(({ type }) => type === 'Frozen');

@@ -1,7 +1,8 @@
 /** What compile says of each object: conditions without the ones that only observation can give. */
 import type { ConditionStatus } from '../api/meta.ts';
 
-export type VerdictKind = 'Zone' | 'Application' | 'Resource' | 'Grant' | 'Policy' | 'PolicySet' | 'PolicySetRevision';
+export type VerdictKind =
+  'Zone' | 'Application' | 'Resource' | 'Grant' | 'Policy' | 'PolicySet' | 'PolicySetRevision' | 'Revocation';
 
 /** A condition before it has a time and an observedGeneration. */
 export interface VerdictCondition {
@@ -18,7 +19,7 @@ export interface Verdict {
   readonly uid: string;
   readonly generation: number;
   readonly resourceVersion: string;
-  /** Accepted; for Zone also KeysReady, PolicyActive and (when frozen) Frozen; for PolicySetRevision only Active. */
+  /** Accepted; for Revocation also Complete where time says so; for Zone also KeysReady, PolicyActive and (when frozen) Frozen; for PolicySetRevision only Active. */
   readonly conditions: readonly VerdictCondition[];
   /** Status fields besides conditions that follow from the world alone (Zone.policy, Policy.tests …). */
   readonly fields: Readonly<Record<string, unknown>>;

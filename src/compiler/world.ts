@@ -6,6 +6,7 @@ import type { Policy } from '../api/policy.ts';
 import type { PolicySet } from '../api/policySet.ts';
 import type { PolicySetRevision } from '../api/policySetRevision.ts';
 import type { Resource } from '../api/resource.ts';
+import type { Revocation } from '../api/revocation.ts';
 import type { Zone } from '../api/zone.ts';
 import type { VerificationKey } from '../authority/snapshot.ts';
 
@@ -21,6 +22,7 @@ export interface World {
   readonly policies: readonly Policy[];
   readonly policySets: readonly PolicySet[];
   readonly policySetRevisions: readonly PolicySetRevision[];
+  readonly revocations: readonly Revocation[];
   /** Public halves of each zone's signing keys, by zone UID. */
   readonly keySets: ReadonlyMap<string, KeySetState>;
 }
@@ -32,7 +34,16 @@ export type KeySetState =
 
 /** The kinds a source watches; `/v1/programmed` reports one resourceVersion for each. */
 export type WatchedKind =
-  'Zone' | 'Application' | 'Resource' | 'Grant' | 'Policy' | 'PolicySet' | 'PolicySetRevision' | 'Namespace' | 'KeySet';
+  | 'Zone'
+  | 'Application'
+  | 'Resource'
+  | 'Grant'
+  | 'Policy'
+  | 'PolicySet'
+  | 'PolicySetRevision'
+  | 'Revocation'
+  | 'Namespace'
+  | 'KeySet';
 
 /** Where a World comes from: reflectors on the Kubernetes API, or a folder of manifests. */
 export interface WorldSource {

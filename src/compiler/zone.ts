@@ -10,7 +10,10 @@ import { selectRevision } from './policySetRevision.ts';
 import type { VerdictCondition } from './verdict.ts';
 import type { KeySetState } from './world.ts';
 
-export type ZoneSettings = Omit<ZoneSnapshot, 'policy' | 'applications' | 'resources' | 'grants' | 'keys' | 'digest'>;
+export type ZoneSettings = Omit<
+  ZoneSnapshot,
+  'policy' | 'applications' | 'resources' | 'grants' | 'keys' | 'revocations' | 'digest'
+>;
 
 const seconds = (text: string) => Math.floor(parseSpan(text) / 1000);
 

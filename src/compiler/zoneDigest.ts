@@ -14,6 +14,7 @@ export function zoneDigest(zone: Omit<ZoneSnapshot, 'digest'>, settings: object)
     section(zone.resources.values()),
     section(zone.grants.values().flatMap((grants) => grants)),
     section(zone.keys),
+    section(zone.revocations),
   ];
   return sha256(sections.join('\n'));
 }

@@ -140,6 +140,7 @@ function createSteps(
       ...{ publisher, keys, outbox, monotonic },
       orphanedKeysMs: config.orphanedKeysMs ?? ORPHANED_KEYS_MS,
       onRevision: () => metrics.write('revision', 'ok'),
+      onRevocation: () => metrics.write('revocation', 'ok'),
       onKeys(zone, kids) {
         metrics.write('keys', 'ok');
         log.info({ zone, kids }, 'signing keys written');
@@ -207,7 +208,10 @@ function createRound(steps: Steps, ports: ControllerPorts, metrics: ControllerMe
     const input = { world, required, observed, everything, wall, now, isHeld, verdicts: result.verdicts };
     const { nextWrite, waitingSince } = reporter.report(input);
     observing.schedule(waitingSince);
-    const fromWall = [result.nextChange, keysDue].map((at) => (at === undefined ? undefined : now + (at - wall)));
+    const deletionDue = publishing.revocations(world, wall);
+    const fromWall = [result.nextChange, keysDue, deletionDue].map((at) =>
+      at === undefined ? undefined : now + (at - wall),
+    );
     for (const at of [nextWrite, outbox.nextRetry(), ...fromWall]) if (at !== undefined) waker.wakeAt(at, now);
   };
 
@@ -224,9 +228,9 @@ function createRound(steps: Steps, ports: ControllerPorts, metrics: ControllerMe
   };
 }
 
-function kindOfWrite(key: string): 'status' | 'keys' | 'revision' {
+function kindOfWrite(key: string): 'status' | 'keys' | 'revision' | 'revocation' {
   const [kind] = key.split(' ', 1);
-  return kind === 'keys' || kind === 'revision' ? kind : 'status';
+  return kind === 'keys' || kind === 'revision' || kind === 'revocation' ? kind : 'status';
 }
 
 function messageOf(error: unknown): string {

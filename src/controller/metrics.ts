@@ -43,7 +43,7 @@ export const METRICS = [
   {
     name: 'caracal_controller_writes_total',
     type: 'counter',
-    help: 'Writes by what was written (revision, keys, status, event) and result (ok, conflict, error).',
+    help: 'Writes by what was written (revision, revocation, keys, status, event) and result (ok, conflict, error).',
     labels: ['what', 'result'],
   },
   {
@@ -73,7 +73,7 @@ export const METRICS = [
 ] as const satisfies readonly MetricRow[];
 
 type MetricName = (typeof METRICS)[number]['name'];
-type WriteKind = 'revision' | 'keys' | 'status' | 'event';
+type WriteKind = 'revision' | 'revocation' | 'keys' | 'status' | 'event';
 
 export interface ControllerMetrics {
   readonly registry: Registry;

@@ -39,15 +39,20 @@ export function isServedByAll({ reports }: Observed, zoneID: string, kid: string
   return reports.every((report) => report.zones[zoneID]?.kids.includes(kid) === true);
 }
 
-/** Gateways of a zone, or of one resource of it, over all replicas; undefined while nothing is known. */
-export function countGateways({ reports }: Observed, zoneID: string, identifier?: string): Counts | undefined {
+/** Gateways of a zone, or of one resource of it, over all replicas; undefined while nothing is known. `informed`: of changes of authority. */
+export function countGateways(
+  { reports }: Observed,
+  zoneID: string,
+  identifier?: string,
+  by: 'current' | 'informed' = 'current',
+): Counts | undefined {
   if (reports === undefined || reports.length === 0) return undefined;
   let [connected, current] = [0, 0];
   for (const { zones } of reports) {
     const zone = zones[zoneID];
     const counts = identifier === undefined ? zone?.gateways : zone?.resources[identifier];
     connected += counts?.connected ?? 0;
-    current += counts?.current ?? 0;
+    current += counts?.[by] ?? 0;
   }
   return { connected, current };
 }

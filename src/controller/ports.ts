@@ -21,6 +21,8 @@ export interface Publisher {
     },
   ): Promise<void>;
   deleteRevision(reference: ObjectReference): Promise<void>;
+  /** Deletes a Revocation whose `ttlAfterComplete` is over. Absent where files are the truth: they stay. */
+  deleteRevocation?(reference: ObjectReference): Promise<void>;
   /** Replaces the zone's whole key set. */
   writeKeySet(zone: { readonly uid: string; readonly id: string }, keys: readonly PrivateZoneKey[]): Promise<void>;
   writeStatus(reference: ObjectReference, status: Readonly<Record<string, unknown>>): Promise<void>;
@@ -39,9 +41,17 @@ export interface ReplicaReport {
 export interface ReplicaZoneReport {
   /** Key ids this replica publishes. */
   readonly kids: readonly string[];
-  readonly gateways: { readonly connected: number; readonly current: number };
+  readonly gateways: ReplicaGateways;
   /** Per resource identifier, the gateways that serve it. */
-  readonly resources: Readonly<Record<string, { readonly connected: number; readonly current: number }>>;
+  readonly resources: Readonly<Record<string, ReplicaGateways>>;
+}
+
+export interface ReplicaGateways {
+  readonly connected: number;
+  /** How many acknowledged the configuration. */
+  readonly current: number;
+  /** How many acknowledged the zone's epoch, or were silent for so long that they deny. Absent: an older replica. */
+  readonly informed?: number;
 }
 
 /** Asks every ready STS replica; an unreachable replica rejects. */

@@ -2,6 +2,8 @@
 import type { CompileResult } from '../compiler/compile.ts';
 import type { RevisionPlan } from '../compiler/revisions.ts';
 import { objectKey, type Verdict } from '../compiler/verdict.ts';
+import { parseSpan } from '../compiler/instants.ts';
+import type { Revocation } from '../api/revocation.ts';
 import type { World } from '../compiler/world.ts';
 import type { SigningKeySource } from '../sts/ports.ts';
 import { orphanedKeySets, planKeys, type KeyPlan } from './keyPlans.ts';
@@ -16,6 +18,7 @@ export interface PublishPorts {
   readonly orphanedKeysMs: number;
   monotonic(): number;
   onRevision(): void;
+  onRevocation(): void;
   onKeys(zoneID: string, kids: readonly string[]): void;
 }
 
@@ -23,6 +26,8 @@ export interface Publishing {
   revisions(plan: RevisionPlan): void;
   /** Returns when to plan keys again (Unix milliseconds). */
   keys(world: World, wall: number, observed: Observed): number | undefined;
+  /** Deletes Revocations whose ttlAfterComplete is over; returns when the next one is (Unix milliseconds). */
+  revocations(world: World, wall: number): number | undefined;
   /** Forgets what another leader may have changed meanwhile. */
   clear(): void;
 }
@@ -78,8 +83,36 @@ export function createPublishing(ports: PublishPorts): Publishing {
       for (const plan of [...writes, ...planOrphans(world)]) writeKeys(plan);
       return nextChange;
     },
+    revocations(world, wall) {
+      if (!publisher.deleteRevocation) return undefined;
+      let next = Infinity;
+      for (const object of world.revocations) {
+        const at = deletionAt(object);
+        if (at !== undefined && at > wall) next = Math.min(next, at);
+        if (at === undefined || at > wall) continue;
+        const { namespace, name, uid, resourceVersion } = object.metadata;
+        const reference = { kind: 'Revocation', namespace, name, uid, resourceVersion } as const;
+        outbox.send(`revocation ${namespace}/${name}`, `delete ${uid} ${resourceVersion}`, async () => {
+          await publisher.deleteRevocation!(reference);
+          ports.onRevocation();
+        });
+      }
+      return Number.isFinite(next) ? next : undefined;
+    },
     clear: () => orphans.clear(),
   };
+}
+
+/** Only what every replica has seen, and so remembers, may go. */
+function deletionAt({ spec, status, metadata }: Revocation): number | undefined {
+  if (spec.ttlAfterComplete === undefined) return undefined;
+  const conditionOf = (wanted: string) =>
+    status?.conditions?.find(({ type, observedGeneration }) => {
+      return type === wanted && observedGeneration === metadata.generation;
+    });
+  const [complete, ready] = [conditionOf('Complete'), conditionOf('Ready')];
+  if (complete?.status !== 'True' || ready?.status !== 'True') return undefined;
+  return Date.parse(complete.lastTransitionTime) + parseSpan(spec.ttlAfterComplete);
 }
 
 export interface InTheMaking {

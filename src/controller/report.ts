@@ -1,4 +1,5 @@
 /** Report: brings the status of every object to what its verdict and the observation say, with as few writes as can be. */
+import type { Revocation } from '../api/revocation.ts';
 import type { Resource } from '../api/resource.ts';
 import { toStatus, type Observation } from '../compiler/status.ts';
 import type { Verdict } from '../compiler/verdict.ts';
@@ -6,7 +7,7 @@ import type { World } from '../compiler/world.ts';
 import type { Outbox } from './outbox.ts';
 import type { Counts, Observed } from './observed.ts';
 import type { Publisher } from './ports.ts';
-import { gatewaysToShow, isProgrammable, judge, toStanding, type Standing } from './standing.ts';
+import { gatewaysInformed, gatewaysToShow, isProgrammable, judge, toStanding, type Standing } from './standing.ts';
 import { canonical, isUnsettled, isSameStatus, readyTransition } from './statusChange.ts';
 import type { Versions } from './versions.ts';
 import { findObject, type AnyObject } from './worldIndex.ts';
@@ -96,8 +97,8 @@ function settle(key: string, object: AnyObject, standing: Standing, input: Repor
   const wasServed = standing.servedAt !== undefined;
   const observation = observe(object, standing, input, ports.issuer);
   if (!wasServed && standing.servedAt !== undefined) ports.onProgrammed(now - standing.since);
-  const waits = isProgrammable(verdict) && observation.replicas !== 'current';
   const status = toStatus(verdict, object.status, observation, input.wall);
+  const waits = isProgrammable(verdict) && (observation.replicas !== 'current' || isSpreading(verdict, status));
   const isSame = isSameStatus(status, object.status);
   standing.settled = isSame && !waits;
   if (isSame) {
@@ -168,11 +169,30 @@ function observe(object: AnyObject, standing: Standing, input: ReportInput, issu
     return withGateways({ replicas, issuer }, gatewaysToShow(standing, shown, observed, now, { zoneID: id }));
   }
   const replicas = judge(standing, observed, now);
+  if (kind === 'Revocation') {
+    const place = placeOf(object as unknown as Revocation, world);
+    return withGateways({ replicas }, gatewaysInformed(standing, object.status, observed, now, place));
+  }
   if (kind !== 'Resource') return { replicas };
   const { spec, metadata } = object as unknown as Resource;
   const zoneID = `${spec.zoneRef.namespace ?? metadata.namespace}.${spec.zoneRef.name}`;
   const place = { zoneID, identifier: spec.identifier };
   return withGateways({ replicas }, gatewaysToShow(standing, shown, observed, now, place));
+}
+
+/** A Revocation is waited for until gateways know of it as well. */
+function isSpreading({ kind }: Verdict, status: Readonly<Record<string, unknown>>): boolean {
+  return kind === 'Revocation' && isUnsettled(status);
+}
+
+/** Of a Resource that it targets only the gateways that serve it. */
+function placeOf({ spec, metadata }: Revocation, { resources }: World) {
+  const zoneID = `${spec.zoneRef.namespace ?? metadata.namespace}.${spec.zoneRef.name}`;
+  const { resource } = spec.target;
+  if (!resource) return { zoneID };
+  const namespace = resource.namespace ?? metadata.namespace;
+  const found = resources.find((one) => one.metadata.name === resource.name && one.metadata.namespace === namespace);
+  return found ? { zoneID, identifier: found.spec.identifier } : { zoneID };
 }
 
 function withGateways(observation: Observation, gateways: Counts | undefined): Observation {

@@ -11,7 +11,13 @@ import type { VerificationKey } from '../authority/snapshot.ts';
 const PROGRAMMED_GRACE_MS = 15_000;
 const GATEWAYS_EVERY_MS = 10_000;
 
-const PROGRAMMABLE: ReadonlySet<VerdictKind> = new Set<VerdictKind>(['Zone', 'Application', 'Resource', 'Grant']);
+const PROGRAMMABLE: ReadonlySet<VerdictKind> = new Set<VerdictKind>([
+  'Zone',
+  'Application',
+  'Resource',
+  'Grant',
+  'Revocation',
+]);
 
 /** Instants are monotonic milliseconds. */
 export interface Standing {
@@ -100,6 +106,30 @@ export function gatewaysToShow(
   if (counts === undefined) return shown;
   const isDue = shown === undefined || now - standing.countedAt >= GATEWAYS_EVERY_MS;
   return isDue ? counts : shown;
+}
+
+/**
+ * Gateways that know of a Revocation. Once all did, that is final: whoever connects later begins with a later epoch. Until
+ * then a change of the counts alone is not worth a write.
+ */
+export function gatewaysInformed(
+  standing: Standing,
+  status: BaseStatus | undefined,
+  observed: Observed,
+  now: number,
+  place: { readonly zoneID: string; readonly identifier?: string },
+): Counts | undefined {
+  const shown = (status as { readonly gateways?: Counts } | undefined)?.gateways;
+  if (isEnforced(standing.verdict, status)) return shown;
+  const counts = countGateways(observed, place.zoneID, place.identifier, 'informed');
+  if (counts === undefined || counts.current >= counts.connected) return counts ?? shown;
+  const isDue = shown === undefined || now - standing.countedAt >= GATEWAYS_EVERY_MS;
+  return isDue ? counts : shown;
+}
+
+function isEnforced({ generation }: Verdict, status: BaseStatus | undefined): boolean {
+  const enforced = status?.conditions?.find(({ type }) => type === 'Enforced');
+  return enforced?.status === 'True' && enforced.observedGeneration === generation;
 }
 
 function contentOf({ generation, conditions, fields }: Verdict): string {

@@ -57,6 +57,7 @@ function itemsByKind(world: World): readonly (readonly [WatchedKind, readonly Id
     ['Policy', world.policies],
     ['PolicySet', world.policySets],
     ['PolicySetRevision', world.policySetRevisions],
+    ['Revocation', world.revocations],
     ['Namespace', world.namespaces],
   ];
 }

@@ -38,5 +38,7 @@ function listOf(world: World, kind: VerdictKind): readonly AnyObject[] {
       return world.policySets;
     case 'PolicySetRevision':
       return world.policySetRevisions;
+    case 'Revocation':
+      return world.revocations;
   }
 }

@@ -10,6 +10,7 @@ const PLURALS = {
   Policy: 'policies',
   PolicySet: 'policysets',
   PolicySetRevision: 'policysetrevisions',
+  Revocation: 'revocations',
 } as const;
 
 export type OurKind = keyof typeof PLURALS;

@@ -24,11 +24,14 @@ export interface KubePublisherPorts {
   /** The key Secret of a zone as last seen: what `writeKeySet` replaces. */
   keySecret(zoneUID: string): KeySecret | undefined;
   /** Called before each write, by what is written, for metrics. */
-  onWrite?(what: 'revision' | 'keys' | 'status' | 'event'): void;
+  onWrite?(what: 'revision' | 'revocation' | 'keys' | 'status' | 'event'): void;
 }
 
 export function createKubePublisher(settings: KubePublisherSettings, ports: KubePublisherPorts): Publisher {
-  const write = async (what: 'revision' | 'keys' | 'status' | 'event', request: KubeRequest): Promise<void> => {
+  const write = async (
+    what: 'revision' | 'revocation' | 'keys' | 'status' | 'event',
+    request: KubeRequest,
+  ): Promise<void> => {
     ports.assertLeader();
     ports.onWrite?.(what);
     await ports.client.request(request);
@@ -41,7 +44,8 @@ export function createKubePublisher(settings: KubePublisherSettings, ports: Kube
         query: { fieldManager: FIELD_MANAGER },
         body: { ...revision, apiVersion: API_VERSION, kind: 'PolicySetRevision' },
       }),
-    deleteRevision: (reference) => write('revision', deletion(revisionPath(reference), reference)),
+    deleteRevision: (reference) => write('revision', deletion(pathOf(reference), reference)),
+    deleteRevocation: (reference) => write('revocation', deletion(pathOf(reference), reference)),
     async writeKeySet(zone, keys) {
       const known = ports.keySecret(zone.uid);
       if (keys.length > 0) return write('keys', keyRequest(settings.namespace, zone, keys, known));
@@ -62,8 +66,8 @@ export function createKubePublisher(settings: KubePublisherSettings, ports: Kube
   };
 }
 
-function revisionPath(reference: ObjectReference): string {
-  return objectPath('PolicySetRevision', reference.namespace, reference.name);
+function pathOf({ kind, namespace, name }: ObjectReference): string {
+  return objectPath(kind, namespace, name);
 }
 
 /** Deletes exactly this version of exactly this object. */

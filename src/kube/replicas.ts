@@ -1,7 +1,7 @@
 /** Asks every ready STS replica what it serves: found by EndpointSlice, or at given URLs. */
 import { isIP } from 'node:net';
 import { Agent } from 'undici';
-import type { ReplicaObserver, ReplicaReport, ReplicaZoneReport } from '../controller/ports.ts';
+import type { ReplicaGateways, ReplicaObserver, ReplicaReport, ReplicaZoneReport } from '../controller/ports.ts';
 import type { WatchedKind } from '../compiler/world.ts';
 import { endpointSlicesPath } from './paths.ts';
 import { createReflector, type ReflectorPorts } from './reflector.ts';
@@ -161,11 +161,11 @@ function parseZone(value: unknown): ReplicaZoneReport {
   };
 }
 
-function parseCounts(value: unknown): { connected: number; current: number } {
-  const { connected, current } = requireObject(value, 'gateways');
-  if (!Number.isSafeInteger(connected) || !Number.isSafeInteger(current))
+function parseCounts(value: unknown): ReplicaGateways {
+  const { connected, current, informed = 0 } = requireObject(value, 'gateways');
+  if (![connected, current, informed].every(Number.isSafeInteger))
     throw new Error('/v1/programmed: gateways counts are not integers');
-  return { connected: connected as number, current: current as number };
+  return { connected: connected as number, current: current as number, informed: informed as number };
 }
 
 function requireObject(value: unknown, what: string): Record<string, unknown> {

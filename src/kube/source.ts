@@ -5,6 +5,7 @@ import type { NamespaceObject } from '../api/meta.ts';
 import type { Policy } from '../api/policy.ts';
 import type { PolicySet } from '../api/policySet.ts';
 import type { PolicySetRevision } from '../api/policySetRevision.ts';
+import type { Revocation } from '../api/revocation.ts';
 import type { Resource } from '../api/resource.ts';
 import type { Zone } from '../api/zone.ts';
 import type { KeySetState, WatchedKind, World, WorldSource } from '../compiler/world.ts';
@@ -100,6 +101,7 @@ function createReflectors(settings: KubeSourceSettings, ports: ReflectorPorts) {
     Policy: kind<Policy>('Policy'),
     PolicySet: kind<PolicySet>('PolicySet'),
     PolicySetRevision: kind<PolicySetRevision>('PolicySetRevision'),
+    Revocation: kind<Revocation>('Revocation'),
     Namespace: createReflector<NamespaceObject>(
       { ...timing, path: '/api/v1/namespaces', metadataOnly: true, toItem: toNamespace },
       ports,
@@ -132,6 +134,7 @@ function buildWorld(systemNamespace: string, watched: Reflectors): World {
     policies: present(watched.Policy.items()),
     policySets: present(watched.PolicySet.items()),
     policySetRevisions: present(watched.PolicySetRevision.items()),
+    revocations: present(watched.Revocation.items()),
     keySets: new Map(watched.KeySet.items().map((secret) => [secret.zoneUID, keySetState(secret)])),
   };
 }

@@ -114,6 +114,11 @@ function prepareStatements(db: DatabaseSync) {
        WHERE excluded.expires_at > expires_at`,
     ),
     insertEpoch: db.prepare('INSERT INTO zone_epochs (zone_uid, epoch, digest, change, at) VALUES (?, ?, ?, ?, ?)'),
+    insertRevocation: db.prepare(
+      'INSERT OR IGNORE INTO revocations (zone_uid, uid, epoch, at, record) VALUES (?, ?, ?, ?, ?)',
+    ),
+    revocation: db.prepare('SELECT 1 FROM revocations WHERE zone_uid = ? AND uid = ?'),
+    revocations: db.prepare('SELECT epoch, record FROM revocations WHERE zone_uid = ? ORDER BY epoch, uid'),
     pruneSingleUse: db.prepare(
       `DELETE FROM single_use WHERE (class, zone_uid, key) IN
        (SELECT class, zone_uid, key FROM single_use WHERE expires_at < ? LIMIT ?)`,

@@ -5,7 +5,7 @@ import { extend, ROOT, type Head } from '../audit/entry.ts';
 /** "CRCL": tells our files from any other SQLite database. */
 const APPLICATION_ID = 0x4352_434c;
 
-const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [createTables, chainDecisions];
+const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [createTables, chainDecisions, createRevocations];
 
 function createTables(db: DatabaseSync): void {
   db.exec(
@@ -104,6 +104,24 @@ function chainRows(db: DatabaseSync): void {
     update.run(writer, head.size, head.hash, row['seq']!);
     heads.set(zoneUID, head);
   }
+}
+
+/** What was revoked, for good. */
+function createRevocations(db: DatabaseSync): void {
+  db.exec(`
+    CREATE TABLE revocations (
+      zone_uid TEXT NOT NULL,
+      uid TEXT NOT NULL,
+      epoch INTEGER NOT NULL,
+      at INTEGER NOT NULL,
+      record TEXT NOT NULL,
+      PRIMARY KEY (zone_uid, uid)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER revocations_are_not_changed BEFORE UPDATE ON revocations
+      BEGIN SELECT RAISE(ABORT, 'revocations are append only'); END;
+    CREATE TRIGGER revocations_are_not_deleted BEFORE DELETE ON revocations
+      BEGIN SELECT RAISE(ABORT, 'revocations are append only'); END;
+  `);
 }
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

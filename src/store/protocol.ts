@@ -8,7 +8,18 @@ export type Operation =
       readonly consume: readonly SingleUseRow[];
       readonly authorityRecord?: AuthorityRow;
     }
-  | { readonly type: 'raiseEpoch'; readonly zoneUID: string; readonly digest: string; readonly change: string };
+  | {
+      readonly type: 'raiseEpoch';
+      readonly zoneUID: string;
+      readonly digest: string;
+      readonly change: string;
+      readonly revocations: readonly RevocationRow[];
+    };
+
+interface RevocationRow {
+  readonly uid: string;
+  readonly record: string;
+}
 
 interface DecisionRow {
   readonly id: string;
@@ -62,6 +73,10 @@ export interface Methods {
   readonly decisions: {
     readonly request: { readonly zoneUID: string; readonly limit: number };
     readonly answer: readonly string[];
+  };
+  readonly revocations: {
+    readonly request: { readonly zoneUID: string };
+    readonly answer: readonly { readonly epoch: number; readonly record: string }[];
   };
   readonly close: { readonly request: Record<never, never>; readonly answer: undefined };
 }

@@ -1,6 +1,8 @@
 /** The embedded store: SQLite on a thread of its own, durable before it answers, many commits to one write of the disk. */
 import { uuidv7, type Clock, type RandomBytes } from '../authority/clock.ts';
 import type { DecisionRecord } from '../authority/decision.ts';
+import type { AuthorityChange } from '../authority/feed.ts';
+import type { RevocationEntry } from '../authority/revocation.ts';
 import { createConnection, type Connection } from './connection.ts';
 import { createGroups, type Groups } from './groups.ts';
 import type { Operation, Outcome } from './protocol.ts';
@@ -68,8 +70,8 @@ function toStore(
   return {
     incarnation,
     commit: async (commit) => toCommitResult(await write(toCommitOperation(commit)), commit),
-    raiseEpoch: async (zoneUID, digest, change) =>
-      toZoneEpoch(await write({ type: 'raiseEpoch', zoneUID, digest, change: JSON.stringify(change) }), zoneUID),
+    raiseEpoch: async (zoneUID, digest, change, revocations = []) =>
+      toZoneEpoch(await write(toRaiseOperation(zoneUID, digest, change, revocations)), zoneUID),
     ...toReads(connection),
     written: () => ({ ...counts }),
     close: () => (closing ??= end(groups, checkpoints, connection)),
@@ -109,11 +111,15 @@ function createCheckpoints(connection: Connection, afterMs: number): Checkpoints
 
 function toReads(
   connection: Connection,
-): Pick<Store, 'zoneEpoch' | 'authorityRecord' | 'decisionByJTI' | 'decision' | 'decisions'> {
+): Pick<Store, 'zoneEpoch' | 'revocations' | 'authorityRecord' | 'decisionByJTI' | 'decision' | 'decisions'> {
   return {
     async zoneEpoch(zoneUID) {
       const row = await connection.ask('zoneEpoch', { zoneUID });
       return row && { zoneUID, ...row };
+    },
+    async revocations(zoneUID) {
+      const rows = await connection.ask('revocations', { zoneUID });
+      return rows.map(({ epoch, record }) => ({ ...(JSON.parse(record) as RevocationEntry), epoch }));
     },
     async authorityRecord(zoneUID, sid) {
       const text = await connection.ask('authorityRecord', { zoneUID, key: sid });
@@ -140,6 +146,16 @@ function toCommitOperation({ decision, consume = [], authorityRecord }: Commit):
     consume,
     ...(authorityRecord && { authorityRecord: toAuthorityRow(authorityRecord) }),
   };
+}
+
+function toRaiseOperation(
+  zoneUID: string,
+  digest: string,
+  change: AuthorityChange,
+  revocations: readonly RevocationEntry[],
+): Operation {
+  const rows = revocations.map((entry) => ({ uid: entry.uid, record: JSON.stringify(entry) }));
+  return { type: 'raiseEpoch', zoneUID, digest, change: JSON.stringify(change), revocations: rows };
 }
 
 function toAuthorityRow(record: AuthorityRecord) {

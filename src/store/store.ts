@@ -1,7 +1,8 @@
-/** The port to what must be durable: decisions, single-use ids, authority records and zone epochs. */
+/** The port to what must be durable: decisions, single-use ids, authority records, revocations and zone epochs. */
 import type { DecisionRecord, Principal } from '../authority/decision.ts';
 import type { PolicySubject } from '../authority/policyInput.ts';
 import type { AuthorityChange } from '../authority/feed.ts';
+import type { RevocationEntry } from '../authority/revocation.ts';
 
 /** One login: who, for whom, until when. `sid` is deterministic (tokens of one instance share it). */
 export interface AuthorityRecord {
@@ -54,8 +55,18 @@ export interface Store {
   /** Random id of this database's life; a restored or new database has another. */
   readonly incarnation: string;
   commit(commit: Commit): Promise<CommitResult>;
-  /** Compare-and-set on (epoch, digest): same digest → the present epoch, another → epoch + 1. */
-  raiseEpoch(zoneUID: string, digest: string, change: AuthorityChange): Promise<ZoneEpoch>;
+  /**
+   * Compare-and-set on (epoch, digest): same digest → the present epoch, another → epoch + 1. `revocations` that are not
+   * known take effect with the raised epoch, in the same transaction, and are remembered for good.
+   */
+  raiseEpoch(
+    zoneUID: string,
+    digest: string,
+    change: AuthorityChange,
+    revocations?: readonly RevocationEntry[],
+  ): Promise<ZoneEpoch>;
+  /** Every one that ever took effect in the zone, each with its epoch. */
+  revocations(zoneUID: string): Promise<readonly RevocationEntry[]>;
   zoneEpoch(zoneUID: string): Promise<ZoneEpoch | undefined>;
   authorityRecord(zoneUID: string, sid: string): Promise<AuthorityRecord | undefined>;
   decisionByJTI(zoneUID: string, jti: string): Promise<DecisionRecord | undefined>;

@@ -70,11 +70,13 @@ function commit(statements: Statements, log: Log, operation: Extract<Operation, 
 
 /** The first epoch is the Unix time in seconds, so that mandates of an earlier store are below it. */
 function raise(statements: Statements, operation: Extract<Operation, { type: 'raiseEpoch' }>, now: number): Outcome {
-  const { zoneUID, digest, change } = operation;
+  const { zoneUID, digest, change, revocations } = operation;
   const present = readEpoch(statements, zoneUID);
-  if (present?.digest === digest) return { type: 'raised', row: present };
+  const added = revocations.filter(({ uid }) => statements.revocation.get(zoneUID, uid) === undefined);
+  if (present?.digest === digest && added.length === 0) return { type: 'raised', row: present };
   const row: EpochRow = { epoch: present ? present.epoch + 1 : Math.floor(now / 1000), digest };
   statements.insertEpoch.run(zoneUID, row.epoch, digest, change, now);
+  for (const { uid, record } of added) statements.insertRevocation.run(zoneUID, uid, row.epoch, now, record);
   return { type: 'raised', row };
 }
 

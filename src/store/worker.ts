@@ -49,6 +49,10 @@ function answer(message: ToWorker): Methods[Method]['answer'] {
     case 'decisionByJTI':
     case 'decision':
       return toRecordText(statements[message.method].get(message.request.zoneUID, message.request.key));
+    case 'revocations':
+      return statements.revocations
+        .all(message.request.zoneUID)
+        .map((row) => ({ epoch: Number(row['epoch']), record: String(row['record']) }));
     case 'decisions': {
       const rows = statements.decisions.all(message.request.zoneUID, message.request.limit);
       return rows.map((row) => String(row['record']));

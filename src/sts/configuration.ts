@@ -2,6 +2,7 @@
 import { diffZones } from '../authority/change.ts';
 import type { Clock } from '../authority/clock.ts';
 import type { AuthorityChange } from '../authority/feed.ts';
+import { mergeRevocations, type RevocationEntry } from '../authority/revocation.ts';
 import type { Snapshot, ZoneSnapshot } from '../authority/snapshot.ts';
 import { createCompiler } from '../compiler/compile.ts';
 import type { WatchedKind, WorldSource } from '../compiler/world.ts';
@@ -59,6 +60,8 @@ export function createConfiguration(ports: ConfigurationPorts): Configuration {
   const served = new Map<string, ServedZone>();
   /** The snapshot of each zone whose change is durable as an epoch; what failed to be is tried again. */
   const announced = new Map<string, ZoneSnapshot>();
+  /** By zone UID, as the store has them: a Revocation that is deleted stays in force. */
+  const remembered = new Map<string, readonly RevocationEntry[]>();
   const listeners = new Set<(event: ZoneEvent) => void>();
   let versions: Readonly<Partial<Record<WatchedKind, string>>> = {};
   let running: Promise<void> | undefined;
@@ -86,7 +89,8 @@ export function createConfiguration(ports: ConfigurationPorts): Configuration {
   const pass = async (): Promise<void> => {
     const seen = source.versions();
     const { snapshot, nextChange } = compiler.compile(source.world(), clock.now(), NOTHING_GATHERED);
-    const outcome = await serve(snapshot, { served, announced, replace, readiness, patienceMs }, ports);
+    const serving = { served, announced, remembered, replace, readiness, patienceMs };
+    const outcome = await serve(snapshot, serving, ports);
     patienceMs = PATIENCE_MS;
     if (outcome !== 'pending') versions = seen;
     if (outcome === 'whole') schedule(nextChange);
@@ -146,6 +150,7 @@ export function createConfiguration(ports: ConfigurationPorts): Configuration {
 interface Serving {
   readonly served: ReadonlyMap<string, ServedZone>;
   readonly announced: Map<string, ZoneSnapshot>;
+  readonly remembered: Map<string, readonly RevocationEntry[]>;
   readonly replace: (id: string, after: ServedZone | undefined, change: AuthorityChange | undefined) => void;
   readonly readiness: PolicyReadiness;
   readonly patienceMs: number;
@@ -171,21 +176,34 @@ async function serve(snapshot: Snapshot, serving: Serving, ports: ConfigurationP
   return outcomes.includes('partly') ? 'partly' : 'whole';
 }
 
-async function serveZone(zone: ZoneSnapshot, serving: Serving, ports: ConfigurationPorts): Promise<Outcome> {
-  const { announced, readiness, patienceMs } = serving;
-  const known = announced.get(zone.id);
-  const last = known?.uid === zone.uid ? known : undefined;
-  const ready = await readiness.of(zone, patienceMs);
+async function serveZone(compiled: ZoneSnapshot, serving: Serving, ports: ConfigurationPorts): Promise<Outcome> {
+  const { announced, remembered, readiness, patienceMs } = serving;
+  const known = announced.get(compiled.id);
+  const last = known?.uid === compiled.uid ? known : undefined;
+  const ready = await readiness.of(compiled, patienceMs);
+  const zone = await recall(compiled, remembered, ports.store);
   if (ready === 'pending') {
     const meanwhile = last && withPolicyOf(last, zone);
     if (meanwhile && meanwhile.digest !== last.digest) await announce(meanwhile, last, serving, ports);
     return 'pending';
   }
-  await announce(zone, last, serving, ports);
+  const snapshot = await announce(zone, last, serving, ports);
   if (ready === 'ready') return 'whole';
   // It is looked at again, though nothing changes.
-  announced.set(zone.id, { ...zone, digest: `${zone.digest} unprepared` });
+  announced.set(zone.id, { ...snapshot, digest: `${zone.digest} unprepared` });
   return 'partly';
+}
+
+/** The zone with every revocation that the store remembers of it besides those of the configuration. */
+async function recall(
+  compiled: ZoneSnapshot,
+  remembered: Map<string, readonly RevocationEntry[]>,
+  store: Pick<Store, 'revocations'>,
+): Promise<ZoneSnapshot> {
+  const known = remembered.get(compiled.uid) ?? (await store.revocations(compiled.uid));
+  remembered.set(compiled.uid, known);
+  const { all } = mergeRevocations(known, compiled.revocations);
+  return all === compiled.revocations ? compiled : { ...compiled, revocations: all };
 }
 
 /** All that changed but the policy set. */
@@ -193,23 +211,34 @@ function withPolicyOf({ policy }: ZoneSnapshot, zone: ZoneSnapshot): ZoneSnapsho
   return { ...zone, policy, digest: `${zone.digest} under ${policy?.digest ?? 'none'}` };
 }
 
-/** What the change takes away is refused from here on; the epoch that tells the gateways follows when it is durable. */
+/**
+ * What the change takes away is refused from here on; the epoch that tells the gateways, and with which new revocations
+ * take effect, follows when it is durable.
+ */
 async function announce(
   zone: ZoneSnapshot,
   last: ZoneSnapshot | undefined,
-  { served, announced, replace }: Serving,
+  { served, announced, remembered, replace }: Serving,
   { store }: ConfigurationPorts,
-): Promise<void> {
+): Promise<ZoneSnapshot> {
   const present = served.get(zone.id);
   const change = diffZones(last, zone);
   if (last && present) {
     replace(zone.id, { snapshot: zone, epoch: present.epoch, ...(change && { isUnannounced: true }) }, undefined);
   }
+  let snapshot = zone;
   if (change) {
-    const { epoch } = await store.raiseEpoch(zone.uid, zone.digest, change);
-    replace(zone.id, { snapshot: zone, epoch }, change);
+    const { added } = mergeRevocations(remembered.get(zone.uid) ?? [], zone.revocations);
+    const { epoch } = await store.raiseEpoch(zone.uid, zone.digest, change, added);
+    if (added.length > 0) {
+      const revocations = await store.revocations(zone.uid);
+      remembered.set(zone.uid, revocations);
+      snapshot = { ...zone, revocations };
+    }
+    replace(zone.id, { snapshot, epoch }, change);
   }
-  announced.set(zone.id, zone);
+  announced.set(zone.id, snapshot);
+  return snapshot;
 }
 
 function waitForEpoch(

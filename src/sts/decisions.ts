@@ -2,6 +2,7 @@
 import { checkExchange } from '../authority/checks.ts';
 import { decideExchange } from '../authority/decide.ts';
 import type { Denial, ExchangeRequest, Permit } from '../authority/decision.ts';
+import type { Issued } from '../authority/revocation.ts';
 import type { PolicyInput, PolicyOutcome } from '../authority/policyInput.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { ServedZone } from './configuration.ts';
@@ -14,15 +15,16 @@ export interface Decided {
   readonly outcomes: readonly PolicyOutcome[];
 }
 
-/** `now` in Unix milliseconds. */
+/** `now` in Unix milliseconds; `issued` is that of a mandate which is judged again. */
 export async function decide(
   zone: ServedZone,
   request: ExchangeRequest,
   now: number,
   policies: Pick<PolicyEngine, 'evaluate'>,
+  issued: Issued = { at: now, epoch: zone.epoch },
 ): Promise<Decided> {
   const { snapshot } = zone;
-  const checked = checkExchange(snapshot, request, now);
+  const checked = checkExchange(snapshot, request, now, issued);
   if (checked.type === 'denial') return { result: checked, zone, inputs: [], outcomes: [] };
   const outcomes = await policies.evaluate(snapshot.uid, checked.policyDigest, checked.inputs);
   return { result: decideExchange(checked, outcomes, snapshot, now), zone, inputs: checked.inputs, outcomes };

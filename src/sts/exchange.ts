@@ -123,7 +123,7 @@ function limitMints({ snapshot }: ServedZone, { mints }: ExchangePorts): void {
 function toRequest(
   form: TokenForm,
   { principal }: Authenticated,
-  { subject, subjectIssuer, sid, rootSid, notAfter, from }: AuthenticatedSubject,
+  { subject, subjectIssuer, sid, rootSid, notAfter, login, from }: AuthenticatedSubject,
   { snapshot }: ServedZone,
 ): ExchangeRequest {
   const use = chooseUse(form, from);
@@ -141,6 +141,7 @@ function toRequest(
     sid,
     rootSid,
     notAfter,
+    ...(login && { login }),
   };
 }
 

@@ -27,5 +27,9 @@ function toZoneReport({ snapshot }: ServedZone, streams: readonly StreamReport[]
 }
 
 function toCounts(streams: readonly StreamReport[]) {
-  return { connected: streams.length, current: streams.filter(({ current }) => current).length };
+  return {
+    connected: streams.length,
+    current: streams.filter(({ current }) => current).length,
+    informed: streams.filter(({ informed }) => informed).length,
+  };
 }

@@ -81,7 +81,8 @@ async function judgeRecorded(jti: string, zone: ServedZone, now: number, ports: 
   const record = ports.decisions.get(jti) ?? (await ports.store.decisionByJTI(zone.snapshot.uid, jti));
   if (!record?.request || record.outcome !== 'permit') return { valid: false, reason: 'unknown_decision' };
   ports.decisions.set(jti, record);
-  const { result } = await decide(zone, record.request, now, ports.policies);
+  const issued = { jti, at: record.at, epoch: record.epoch };
+  const { result } = await decide(zone, record.request, now, ports.policies, issued);
   if (result.type === 'denial') return { valid: false, reason: result.reason };
   const isLive = record.basis !== undefined && isBasisLive(record.basis, record.request, zone.snapshot, now);
   return isLive ? { valid: true } : { valid: false, reason: 'recreated' };

@@ -57,6 +57,7 @@ const KINDS: readonly WatchedKind[] = [
   'Policy',
   'PolicySet',
   'PolicySetRevision',
+  'Revocation',
   'Namespace',
   'KeySet',
 ];

@@ -30,6 +30,7 @@ export function toSummaries(world: World): ReadonlyMap<string, Summary> {
     ...world.policies,
     ...world.policySets,
     ...world.policySetRevisions,
+    ...world.revocations,
   ];
   const summaries = Map.groupBy(objects, ({ kind }) => kind)
     .values()

@@ -21,6 +21,7 @@ export function toWorld(state: StoreState, keySets: ReadonlyMap<string, StoredKe
     policies: ofKind('Policy'),
     policySets: ofKind('PolicySet'),
     policySetRevisions: ofKind('PolicySetRevision'),
+    revocations: ofKind('Revocation'),
     keySets: new Map([...keySets].map(([uid, stored]) => [uid, toKeySetState(stored)])),
   };
 }

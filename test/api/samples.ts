@@ -98,6 +98,18 @@ export const SAMPLES: readonly Manifest[] = [
     notBefore: '2026-01-01T00:00:00Z',
     expiresAt: '2096-02-29T00:00:00Z',
   }),
+  of('Revocation', {
+    zoneRef,
+    reason: 'lost laptop',
+    target: { subject: { issuer: 'corp', sub: 'alice' } },
+    issuedBefore: '2026-01-01T00:00:00Z',
+    ttlAfterComplete: '24h',
+  }),
+  of('Revocation', {
+    zoneRef: { name: 'shop' },
+    reason: 'incident 7',
+    target: { application: { name: 'assistant', namespace: 'agents' } },
+  }),
   of('Policy', {
     rego: 'package caracal.policy.sample\n\nallow := true\n',
     description: 'A sample',

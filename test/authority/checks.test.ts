@@ -269,12 +269,13 @@ describe('explainChecks', () => {
       'pass',
       'pass',
       'pass',
+      'pass',
       'fail',
       'skipped',
       'skipped',
       'skipped',
     ]);
-    expect(reports[4]!.denial?.reason).toBe('ResourceUnknown');
+    expect(reports[5]!.denial?.reason).toBe('ResourceUnknown');
   });
 
   it('agrees with checkExchange in every case above', () => {

@@ -91,6 +91,7 @@ export function zone({ applications, resources, grants, ...rest }: ZoneParts = {
         grantKey(applicationID, identifier),
       ),
     ),
+    revocations: [],
     keys: [{ kid: 'k1', x: 'x', y: 'y', activeAt: NOW - 1000 }],
     ...rest,
   };

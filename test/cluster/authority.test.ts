@@ -156,6 +156,24 @@ describe('a mandate already issued ends when', () => {
     expect((await get('zone', 'shop')).status.conditions.every(({ status }) => status === 'True')).toBe(true);
   });
 
+  it('a Revocation takes it away, and stays so when that is deleted; what is minted since passes', async () => {
+    const held = await mint();
+    await admitted(held);
+    const applied = performance.now();
+    await kubectl(['apply', '-f', '-'], STOP);
+    await refused(held);
+    process.stdout.write(`revoked at the gateway ${Math.round(performance.now() - applied)} ms after kubectl apply\n`);
+    const fresh = await mint();
+    await untilStatus(() => call(gateway, fresh), 200);
+    await kubectl(['wait', '--for=condition=Ready', 'revocation/stop', '-n', NAMESPACE, '--timeout=30s']);
+    expect((await get('revocation', 'stop')).status.gateways).toMatchObject({ connected: 1, current: 1 });
+    await kubectl(['delete', 'revocation', 'stop', '-n', NAMESPACE]);
+    const another = await world.startGateway();
+    expect(await call(another.url, fresh)).toMatchObject({ status: 200 });
+    expect(await call(another.url, held)).toMatchObject({ status: 401 });
+    await another.process.stop(5000);
+  });
+
   it('its Zone is frozen, and the zone goes on when that is taken back', async () => {
     const held = await mint();
     await admitted(held);
@@ -169,6 +187,17 @@ describe('a mandate already issued ends when', () => {
     await untilStatus(() => call(gateway, fresh), 200);
   });
 });
+
+const STOP = `
+apiVersion: caracal.run/v1alpha1
+kind: Revocation
+metadata: {name: stop, namespace: ${NAMESPACE}}
+spec:
+  zoneRef: {name: shop}
+  reason: an incident
+  target:
+    application: {name: assistant}
+`;
 
 const CLOSED = `
 apiVersion: caracal.run/v1alpha1

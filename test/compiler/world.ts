@@ -5,6 +5,7 @@ import type { Grant } from '../../src/api/grant.ts';
 import type { Policy } from '../../src/api/policy.ts';
 import type { PolicySet } from '../../src/api/policySet.ts';
 import type { PolicySetRevision } from '../../src/api/policySetRevision.ts';
+import type { Revocation } from '../../src/api/revocation.ts';
 import type { Resource } from '../../src/api/resource.ts';
 import type { Zone } from '../../src/api/zone.ts';
 import type { VerificationKey } from '../../src/authority/snapshot.ts';
@@ -103,6 +104,15 @@ export function grant(spec: Partial<Grant['spec']> = {}, named: Named = {}): Gra
   };
 }
 
+export function revocation(target: Revocation['spec']['target'], spec: object = {}, named: Named = {}): Revocation {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Revocation',
+    metadata: meta(named, 'stop'),
+    spec: { zoneRef: { name: 'main' }, reason: 'incident', target, ...spec },
+  };
+}
+
 export const ALLOW = 'package caracal.policy.allow\n\nallow := true\n';
 
 export function policy(spec: Partial<Policy['spec']> = {}, named: Named = {}): Policy {
@@ -168,6 +178,7 @@ export function world(objects: Partial<World> = {}): World {
     policies: [],
     policySets: [],
     policySetRevisions: [],
+    revocations: [],
     keySets: new Map(),
     ...objects,
   };

@@ -361,6 +361,52 @@ describe('what is served', () => {
   });
 });
 
+describe('revocations', () => {
+  const toText = (name: string, more: string) => `apiVersion: caracal.run/v1alpha1
+kind: Revocation
+metadata: {name: ${name}, namespace: revoking}
+spec:
+  zoneRef: {name: shop}
+  reason: incident
+${more}`;
+  const gone = async (name: string) => {
+    const names = (await list(kubectl, 'revoking', 'revocations')).map(({ metadata }) => metadata.name);
+    return !names.includes(name);
+  };
+
+  it('are Ready with their target, Complete in time, and deleted by us only with ttlAfterComplete', async () => {
+    await createZone('revoking');
+    const past = "  issuedBefore: '2026-01-01T00:00:00Z'\n";
+    const documents = [
+      toText('now', '  target: {application: {name: assistant}}\n'),
+      toText('past', `  target: {resource: {name: orders}}\n${past}`),
+      toText('brief', `  target: {everything: {}}\n${past}  ttlAfterComplete: 1s\n`),
+      toText('wrong', '  target: {application: {name: nobody}}\n  ttlAfterComplete: 1s\n'),
+    ];
+    await kubectl(['apply', '-f', '-'], documents.join('---\n'));
+    const now = await awaitCondition(kubectl, at('revoking', 'revocation', 'now'), 'Ready', 'True');
+    expect(now.status).toMatchObject({ target: 'application revoking/assistant', gateways: { summary: '0/0' } });
+    expect(['Accepted', 'Programmed', 'Enforced', 'Complete'].map((type) => conditionOf(now, type))).toEqual([
+      ...['True', 'True', 'True', 'absent'],
+    ]);
+    await awaitCondition(kubectl, at('revoking', 'revocation', 'past'), 'Complete', 'True');
+    await awaitCondition(kubectl, at('revoking', 'revocation', 'wrong'), 'Ready', 'False ReferenceNotFound');
+    await until(
+      () => gone('brief'),
+      () => 'the one with ttlAfterComplete stays',
+    );
+    expect(await Promise.all(['now', 'past', 'wrong'].map(gone))).toEqual([false, false, false]);
+    const table = await kubectl(['get', 'revocations', '-n', 'revoking']);
+    expect(table).toMatch(/NAME +ZONE +TARGET +ENFORCED +REASON +AGE\n/);
+    expect(table).toMatch(/past +shop +resource revoking\/orders +True +Ready +/);
+  });
+
+  it('are immutable', async () => {
+    const patch = edit('revoking', 'revocation', 'now', { spec: { target: { application: { name: 'other' } } } });
+    await expect(patch).rejects.toThrow('is immutable');
+  });
+});
+
 describe('policy', () => {
   const zone = at('policies', 'zone', 'shop');
   const rego = (hours: string) =>

@@ -15,6 +15,7 @@ const EMPTY: World = {
   policies: [],
   policySets: [],
   policySetRevisions: [],
+  revocations: [],
   keySets: new Map(),
 };
 const grants = (...versions: string[]): World => ({

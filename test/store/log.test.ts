@@ -105,7 +105,7 @@ describe('the log of a store', () => {
     const path = await writtenLog();
     tamper(
       path,
-      `DROP TABLE checkpoints; DROP INDEX decisions_by_position;
+      `DROP TABLE checkpoints; DROP TABLE revocations; DROP INDEX decisions_by_position;
        ALTER TABLE decisions DROP COLUMN writer; ALTER TABLE decisions DROP COLUMN position;
        ALTER TABLE decisions DROP COLUMN hash; PRAGMA user_version = 1`,
     );

@@ -354,3 +354,28 @@ describe('a reader beside the store', () => {
     expect(() => openSQLiteReader({ path: `${path}.none` })).toThrow('does not exist');
   });
 });
+
+describe('revocations', () => {
+  const entry = {
+    ...{ namespace: 'shop', name: 'stop', uid: 'uid-stop', target: { type: 'everything' as const } },
+    ...{ issuedBefore: undefined, createdAt: NOW },
+  } as const;
+
+  it('take effect with the epoch raised for them, once, and outlive a restart', async () => {
+    const path = tempPath();
+    const first = await openStore({ path, clock: { now: () => NOW } });
+    const { epoch } = await first.raiseEpoch('zone-uid', 'a', EVERYTHING, [entry]);
+    await first.raiseEpoch('zone-uid', 'b', EVERYTHING, [entry]);
+    expect(await first.revocations('zone-uid')).toEqual([{ ...entry, epoch }]);
+    expect(await first.revocations('other-uid')).toEqual([]);
+    await first.close();
+    expect(await (await openStore({ path })).revocations('zone-uid')).toEqual([{ ...entry, epoch }]);
+  });
+
+  it('that are new raise the epoch also under the same digest', async () => {
+    const store = await openStore({ clock: { now: () => NOW } });
+    const { epoch } = await store.raiseEpoch('zone-uid', 'a', EVERYTHING);
+    expect((await store.raiseEpoch('zone-uid', 'a', EVERYTHING, [entry])).epoch).toBe(epoch + 1);
+    expect((await store.raiseEpoch('zone-uid', 'a', EVERYTHING, [entry])).epoch).toBe(epoch + 1);
+  });
+});

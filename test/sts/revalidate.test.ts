@@ -208,7 +208,7 @@ describe('what is programmed', () => {
     const zoneOf = async () =>
       ((await asController()).body['zones'] as Record<string, Record<string, unknown>>)['shop.main']!;
     const kids = sts.keys.get(ZONE_UID)!.map(({ kid }) => kid);
-    const count = (connected: number, current: number) => ({ connected, current });
+    const count = (connected: number, current: number, informed = current) => ({ connected, current, informed });
     expect(await zoneOf()).toEqual({
       kids,
       gateways: count(1, 0),

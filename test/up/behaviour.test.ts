@@ -138,6 +138,33 @@ describe('a folder', () => {
   });
 });
 
+describe('a Revocation in a folder', () => {
+  const STOP = `apiVersion: caracal.run/v1alpha1
+kind: Revocation
+metadata: {name: stop, namespace: quickstart}
+spec:
+  zoneRef: {name: shop}
+  reason: incident
+  target: {application: {name: assistant}}
+  issuedBefore: '2026-01-01T00:00:00Z'
+  ttlAfterComplete: 0s
+`;
+
+  it('is Ready and Complete, tells a wrong name, and its file stays', async () => {
+    await start();
+    await folder.write('stop.yaml', STOP);
+    await folder.awaitCondition('Revocation', 'stop', 'Complete', 'True');
+    const world = await folder.awaitCondition('Revocation', 'stop', 'Ready', 'True');
+    expect(find(world, 'Revocation', 'stop')!.status).toMatchObject({ target: 'application quickstart/assistant' });
+    await folder.write(
+      'typo.yaml',
+      STOP.replace('name: stop', 'name: typo').replace('name: assistant', 'name: asistant'),
+    );
+    const after = await folder.awaitCondition('Revocation', 'typo', 'Ready', 'False ReferenceNotFound');
+    expect(after.revocations.map(({ metadata }) => metadata.name).toSorted()).toEqual(['stop', 'typo']);
+  });
+});
+
 describe('policy in a folder', () => {
   const withComment = (words: string) =>
     folder.save('policies.yaml', FILES['policies.yaml']!.replace('    allow if', `    # ${words}\n    allow if`));

@@ -70,6 +70,7 @@ export function find(world: World, kind: string, name: string): Shown | undefine
     ...world.policies,
     ...world.policySets,
     ...world.policySetRevisions,
+    ...world.revocations,
   ];
   return objects.find((object) => object.kind === kind && object.metadata.name === name);
 }

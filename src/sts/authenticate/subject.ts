@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Principal } from '../../authority/decision.ts';
 import type { PolicySubject } from '../../authority/policyInput.ts';
+import type { Issued } from '../../authority/revocation.ts';
 import { authorityRecordID } from '../../authority/sid.ts';
 import type { ApplicationEntry, SubjectIssuer, ZoneSnapshot } from '../../authority/snapshot.ts';
 import type { AuthorityRecord, SingleUse, Store } from '../../store/store.ts';
@@ -22,6 +23,8 @@ export interface AuthenticatedSubject {
   readonly rootSid: string;
   /** Unix seconds; undefined where only configuration bounds it. */
   readonly notAfter: number | undefined;
+  /** The token that proved it, where that is older than the request. */
+  readonly login?: Issued;
   readonly consume: readonly SingleUse[];
   /** How it was proved; decides which use may be minted. */
   readonly from: 'application' | 'login' | 'idToken';
@@ -102,6 +105,7 @@ async function authenticateLogin(
     sid: record.sid,
     rootSid: record.rootSid,
     notAfter,
+    login: { jti: claims.jti, at: claims.iat * 1000, epoch: claims.epoch },
     consume: [],
     from: 'login',
   };
@@ -137,6 +141,7 @@ async function authenticateIDToken(
     sid,
     rootSid: sid,
     notAfter: Math.floor(exp),
+    login: { at: Math.floor(claims['iat'] as number) * 1000 },
     consume: [consume],
     from: 'idToken',
   };

@@ -23,6 +23,8 @@ export interface FeedStream {
 export interface StreamReport extends FeedStream {
   /** The gateway enforces what this replica serves it. */
   readonly current: boolean;
+  /** It has every change of authority of this replica, or was silent for so long that it denies. */
+  readonly informed: boolean;
   /** Identifiers of the Resources it was sent. */
   readonly resources: readonly string[];
 }
@@ -60,6 +62,9 @@ interface Live extends FeedStream {
   keys: string;
   resources: readonly string[];
   acknowledged: string | undefined;
+  /** Of the last acknowledgement, and when it came (monotonic milliseconds). */
+  acknowledgedEpoch: number;
+  heardAt: number;
   nonce: string | null;
 }
 
@@ -124,6 +129,7 @@ export function createFeedHub(ports: FeedHubPorts): FeedHub {
       const stream: Live = {
         ...{ id, zoneID: zone.snapshot.id, gateway, sink, zone },
         ...{ digest: '', keys: '', resources: [], acknowledged: undefined, nonce: null },
+        ...{ acknowledgedEpoch: 0, heardAt: ports.clock.monotonic() },
       };
       streams.set(id, stream);
       const hello: FeedHello = { stream_id: id, incarnation: ports.incarnation };
@@ -140,8 +146,7 @@ export function createFeedHub(ports: FeedHubPorts): FeedHub {
       const own = [...streams.values()].filter((stream) => isOf(stream, gateway, zoneID, ack.stream_id));
       if (own.length === 0) throw new OAuthError('invalid_request', 'this gateway has no such stream', { status: 404 });
       for (const stream of own) {
-        stream.acknowledged = ack.digest;
-        stream.nonce = ack.nonce;
+        take(stream, ack, ports);
         heartbeat(stream);
       }
     },
@@ -161,7 +166,7 @@ export function createFeedHub(ports: FeedHubPorts): FeedHub {
         heartbeat(stream);
       }
     },
-    streams: () => [...streams.values()].map(toReport),
+    streams: () => [...streams.values()].map((stream) => toReport(stream, ports.clock.monotonic())),
     close() {
       clearInterval(timer);
       for (const stream of [...streams.values()]) end(stream);
@@ -179,8 +184,23 @@ function isOf(stream: Live, gateway: Gateway, zoneID: string, id: string | undef
   return id === undefined || id === stream.id;
 }
 
-function toReport({ id, zoneID, gateway, digest, acknowledged, resources }: Live): StreamReport {
-  return { id, zoneID, gateway, resources, current: acknowledged === digest };
+function take(stream: Live, { digest, cursor, nonce }: FeedAck, ports: FeedHubPorts): void {
+  stream.acknowledged = digest;
+  stream.acknowledgedEpoch = epochOf(cursor, ports.incarnation) ?? stream.acknowledgedEpoch;
+  stream.heardAt = ports.clock.monotonic();
+  stream.nonce = nonce;
+}
+
+function epochOf(cursor: string, incarnation: string): number | undefined {
+  const parsed = parseCursor(cursor);
+  return parsed?.incarnation === incarnation ? parsed.epoch : undefined;
+}
+
+function toReport(stream: Live, now: number): StreamReport {
+  const { id, zoneID, gateway, digest, acknowledged, resources, zone, acknowledgedEpoch, heardAt } = stream;
+  const isSilent = now - heardAt > zone.snapshot.staleAfter * 1000;
+  const informed = isSilent || acknowledgedEpoch >= zone.epoch;
+  return { id, zoneID, gateway, resources, current: acknowledged === digest, informed };
 }
 
 /** The last changes of each zone, for gateways that reconnect. */

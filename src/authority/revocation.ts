@@ -1,0 +1,125 @@
+/** Revocations: what each takes away, and whether what a request rests on was issued before it. */
+import type { ExchangeRequest } from './decision.ts';
+import { authorityRecordID } from './sid.ts';
+
+export type RevocationTarget =
+  | { readonly type: 'session'; readonly sid: string }
+  | { readonly type: 'rootSession'; readonly rootSid: string }
+  | { readonly type: 'mandate'; readonly jti: string }
+  /** Application id, `<namespace>.<name>`. */
+  | { readonly type: 'application'; readonly id: string }
+  /** `issuer`: the name in the zone's subjectIssuers. */
+  | { readonly type: 'subject'; readonly issuer: string; readonly sub: string }
+  | { readonly type: 'resource'; readonly identifier: string }
+  | { readonly type: 'everything' };
+
+export interface RevocationEntry {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly target: RevocationTarget;
+  /** Unix milliseconds, as written; undefined: what was issued before the revocation took effect. */
+  readonly issuedBefore: number | undefined;
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+  /** The zone's epoch with which it took effect; undefined until the store has it. */
+  readonly epoch?: number;
+}
+
+/** When something was issued: by the zone's epoch where it is ours, and by clock. */
+export interface Issued {
+  /** Unix milliseconds. */
+  readonly at: number;
+  /** Absent for what others issued, such as ID tokens. */
+  readonly epoch?: number;
+  readonly jti?: string;
+}
+
+/**
+ * The revocation that takes away what the request rests on, if any. `issued`: the mandate under question, or now for
+ * one that is yet to be issued. A session, root session or mandate is revoked by its id, for good; of the others only
+ * what was issued before, so that a new login is a new beginning.
+ */
+export function findRevocation(
+  zone: { readonly uid: string; readonly revocations: readonly RevocationEntry[] },
+  request: ExchangeRequest,
+  issued: Issued,
+): RevocationEntry | undefined {
+  if (zone.revocations.length === 0) return undefined;
+  const index = indexOf(zone.revocations);
+  const rests = request.login ? [request.login, issued] : [issued];
+  const byID = idKeys(zone.uid, request, rests).flatMap((key) => index.get(key) ?? [])[0];
+  if (byID) return byID;
+  const byTime = timeKeys(request).flatMap((key) => index.get(key) ?? []);
+  return byTime.find((entry) =>
+    // A login serves many Resources: revoking one of these ends its mandates, not the login.
+    entry.target.type === 'resource' ? isBefore(issued, entry) : rests.some((rest) => isBefore(rest, entry)),
+  );
+}
+
+/** By number where both have one, since clocks differ; an instant that was written out is one of the clock. */
+function isBefore({ at, epoch }: Issued, entry: RevocationEntry): boolean {
+  const isNumbered = entry.issuedBefore === undefined && entry.epoch !== undefined && epoch !== undefined;
+  return isNumbered ? epoch < entry.epoch! : at < (entry.issuedBefore ?? entry.createdAt);
+}
+
+/** The instance that authenticated counts as well as the session it names: revoking it stops it, whatever it names. */
+function idKeys(zoneUID: string, request: ExchangeRequest, rests: readonly Issued[]): readonly string[] {
+  const { principal, sid, rootSid } = request;
+  const own = authorityRecordID(zoneUID, principal.applicationUID, principal.instance);
+  return [
+    ...[sid, own].map((id) => toKey({ type: 'session', sid: id })),
+    ...[rootSid, own].map((id) => toKey({ type: 'rootSession', rootSid: id })),
+    ...rests.flatMap(({ jti }) => (jti === undefined ? [] : [toKey({ type: 'mandate', jti })])),
+  ];
+}
+
+function timeKeys({ principal, subject, resource }: ExchangeRequest): readonly string[] {
+  return [
+    toKey({ type: 'everything' }),
+    toKey({ type: 'application', id: principal.applicationID }),
+    ...(subject.type === 'user' ? [toKey({ type: 'subject', issuer: subject.issuer, sub: subject.sub })] : []),
+    ...(resource === undefined ? [] : [toKey({ type: 'resource', identifier: resource })]),
+  ];
+}
+
+function toKey(target: RevocationTarget): string {
+  switch (target.type) {
+    case 'session':
+      return JSON.stringify([target.type, target.sid]);
+    case 'rootSession':
+      return JSON.stringify([target.type, target.rootSid]);
+    case 'mandate':
+      return JSON.stringify([target.type, target.jti]);
+    case 'application':
+      return JSON.stringify([target.type, target.id]);
+    case 'subject':
+      return JSON.stringify([target.type, target.issuer, target.sub]);
+    case 'resource':
+      return JSON.stringify([target.type, target.identifier]);
+    case 'everything':
+      return JSON.stringify([target.type]);
+  }
+}
+
+const indexes = new WeakMap<readonly RevocationEntry[], ReadonlyMap<string, readonly RevocationEntry[]>>();
+
+/** By what they target, so that an exchange looks up a few keys however many revocations a zone has gathered. */
+function indexOf(entries: readonly RevocationEntry[]): ReadonlyMap<string, readonly RevocationEntry[]> {
+  const known = indexes.get(entries);
+  if (known) return known;
+  const index = Map.groupBy(entries, ({ target }) => toKey(target));
+  indexes.set(entries, index);
+  return index;
+}
+
+/** What was remembered stays as it was; `configured` adds what is not known yet. */
+export function mergeRevocations(
+  remembered: readonly RevocationEntry[],
+  configured: readonly RevocationEntry[],
+): { readonly all: readonly RevocationEntry[]; readonly added: readonly RevocationEntry[] } {
+  const known = new Set(remembered.map(({ uid }) => uid));
+  const added = configured.filter(({ uid }) => !known.has(uid));
+  if (remembered.length === 0) return { all: configured, added };
+  return { all: added.length === 0 ? remembered : [...remembered, ...added], added };
+}
