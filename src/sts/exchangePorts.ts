@@ -5,10 +5,10 @@ import type { ZoneSnapshot } from '../authority/snapshot.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { AuthorityRecord, Store } from '../store/store.ts';
 import type { SigningKey } from '../tokens/mint.ts';
+import type { LRU } from '../tokens/lru.ts';
 import type { SubjectPorts } from './authenticate/subject.ts';
 import type { Configuration } from './configuration.ts';
 import type { Limiter } from './limits.ts';
-import type { Remembered } from './remembered.ts';
 
 export interface ExchangePorts {
   /** The STS base URL. */
@@ -21,10 +21,10 @@ export interface ExchangePorts {
   signingKey(zone: ZoneSnapshot): SigningKey | undefined;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
-  /** By jti. */
-  readonly decisions: Remembered<DecisionRecord>;
-  /** By sid. */
-  readonly records: Remembered<AuthorityRecord>;
+  /** By jti: what the store holds too, so that the hot path never asks it. */
+  readonly decisions: LRU<DecisionRecord>;
+  /** By sid, likewise. */
+  readonly records: LRU<AuthorityRecord>;
   readonly mints: Limiter;
   readonly failures: Limiter;
 }

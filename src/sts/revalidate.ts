@@ -6,12 +6,12 @@ import type { RevalidateRequest, RevalidateResponse } from '../authority/feed.ts
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Store } from '../store/store.ts';
 import { parseCompactJWT } from '../tokens/parse.ts';
+import type { LRU } from '../tokens/lru.ts';
 import type { Gateway } from './authenticate/bearer.ts';
 import type { Configuration, ServedZone } from './configuration.ts';
 import { decide } from './decisions.ts';
 import { OAuthError } from './errors.ts';
 import { mayServe } from './feed/slice.ts';
-import type { Remembered } from './remembered.ts';
 import { verifierFor } from './verifiers.ts';
 
 const MAX_MANDATES = 256;
@@ -35,7 +35,7 @@ export interface RevalidatePorts {
   readonly configuration: Pick<Configuration, 'zone' | 'reached'>;
   readonly policies: Pick<PolicyEngine, 'evaluate'>;
   readonly store: Pick<Store, 'decisionByJTI'>;
-  readonly decisions: Remembered<DecisionRecord>;
+  readonly decisions: LRU<DecisionRecord>;
   now(): number;
 }
 

@@ -4,6 +4,7 @@ import type { DecisionRecord } from '../authority/decision.ts';
 import type { ReplicaReport } from '../controller/ports.ts';
 import type { AuthorityRecord } from '../store/store.ts';
 import { createKeySets } from '../tokens/keysets.ts';
+import { createLRU } from '../tokens/lru.ts';
 import type { ServiceAccountName } from './authenticate/bearer.ts';
 import type { SubjectPorts } from './authenticate/subject.ts';
 import { createConfiguration, type Configuration } from './configuration.ts';
@@ -17,7 +18,6 @@ import { createMetrics, type STSMetrics } from './metrics.ts';
 import type { STSPorts } from './ports.ts';
 import { toReplicaReport } from './programmed.ts';
 import { recordRefusal } from './refusals.ts';
-import { createRemembered } from './remembered.ts';
 import { addRoutes, type Readiness } from './routes.ts';
 import { createServer, isLoopback } from './server.ts';
 import { readCertificate, watchCertificate, type TLSFiles } from './tls.ts';
@@ -127,7 +127,7 @@ function toExchangePorts(
   keySets: ReturnType<typeof createKeySets>,
 ): ExchangePorts {
   const { store, clock } = ports;
-  const records = createRemembered<AuthorityRecord>(REMEMBERED_RECORDS);
+  const records = createLRU<AuthorityRecord>(REMEMBERED_RECORDS);
   const authentication: SubjectPorts = {
     issuer: config.issuer,
     workloads: ports.workloads,
@@ -147,7 +147,7 @@ function toExchangePorts(
     signingKey: createSigningKeys(ports.signingKeys, () => clock.now()),
     clock,
     randomBytes: ports.randomBytes,
-    decisions: createRemembered<DecisionRecord>(REMEMBERED_DECISIONS),
+    decisions: createLRU<DecisionRecord>(REMEMBERED_DECISIONS),
     records,
     mints: createLimiter(clock, { burstSeconds: 10, maxKeys: 10_000 }),
     failures: createLimiter(clock, { burstSeconds: 10, maxKeys: 10_000 }),
