@@ -43,6 +43,10 @@ export interface AuthorityChange {
   readonly applications: readonly string[];
   /** Resource identifiers. */
   readonly resources: readonly string[];
+  /** Ids of agent sessions, anywhere in a chain. */
+  readonly sessions?: readonly string[];
+  /** Ids of delegation edges, anywhere in a chain. */
+  readonly edges?: readonly string[];
 }
 
 /** `event: heartbeat`, every 2 s and at once after an acknowledgement that carries a nonce. */

@@ -3,6 +3,7 @@ import type { DecisionRecord, Principal } from '../authority/decision.ts';
 import type { PolicySubject } from '../authority/policyInput.ts';
 import type { AuthorityChange } from '../authority/feed.ts';
 import type { RevocationEntry } from '../authority/revocation.ts';
+import type { RuntimeEntry, RuntimeObject, RuntimeWrite } from '../authority/runtime.ts';
 
 /** One login: who, for whom, until when. `sid` is deterministic (tokens of one instance share it). */
 export interface AuthorityRecord {
@@ -21,7 +22,7 @@ export interface AuthorityRecord {
 
 /** A single-use id: unique in (class, zone, key). Empty zone: keyed across zones. */
 export interface SingleUse {
-  readonly class: 'private_key_jwt' | 'login_token';
+  readonly class: 'private_key_jwt' | 'login_token' | 'mandate' | 'dpop';
   readonly zoneUID: string;
   readonly key: string;
   /** Unix seconds until which it must be remembered. */
@@ -34,11 +35,27 @@ export interface Commit {
   readonly consume?: readonly SingleUse[];
   /** Upserted in the same transaction (latest expiry wins). */
   readonly authorityRecord?: AuthorityRecord;
+  /** Written in the same transaction; where another write of the zone came first, nothing of the commit happens. */
+  readonly runtime?: RuntimeWrite;
 }
 
 export type CommitResult =
-  | { readonly ok: true; /** Highest epoch of the zone known to the store. */ readonly zoneEpoch: number }
-  | { readonly ok: false; readonly replayed: SingleUse };
+  | {
+      readonly ok: true;
+      /** Highest epoch of the zone known to the store. */
+      readonly zoneEpoch: number;
+      /** What was written of the runtime state, with its sequence. */
+      readonly entry?: RuntimeEntry;
+    }
+  | { readonly ok: false; readonly replayed: SingleUse }
+  /** `runtime.expected` is not the present sequence. */
+  | { readonly ok: false; readonly conflict: true };
+
+/** All runtime objects of a zone that are not forgotten yet, as of a sequence (0: nothing was ever written). */
+export interface RuntimeState {
+  readonly sequence: number;
+  readonly objects: readonly RuntimeObject[];
+}
 
 export interface ZoneEpoch {
   readonly zoneUID: string;
@@ -69,6 +86,9 @@ export interface Store {
   revocations(zoneUID: string): Promise<readonly RevocationEntry[]>;
   zoneEpoch(zoneUID: string): Promise<ZoneEpoch | undefined>;
   authorityRecord(zoneUID: string, sid: string): Promise<AuthorityRecord | undefined>;
+  runtime(zoneUID: string): Promise<RuntimeState>;
+  /** What was written after `sequence`, in order and without a gap, at most `limit`. */
+  runtimeEntries(zoneUID: string, after: number, limit: number): Promise<readonly RuntimeEntry[]>;
   decisionByJTI(zoneUID: string, jti: string): Promise<DecisionRecord | undefined>;
   decision(zoneUID: string, id: string): Promise<DecisionRecord | undefined>;
   /** Newest first. */

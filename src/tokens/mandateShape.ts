@@ -4,7 +4,7 @@ import type { MandateClaims, MandateUse } from '../authority/claims.ts';
 /** Longest mandate that is minted, in bytes. */
 export const MAX_MANDATE_BYTES = 4096;
 /** Longest lifetime per use, in seconds. */
-export const MAX_LIFETIME: Readonly<Record<MandateUse, number>> = { resource: 900, session: 3600 };
+export const MAX_LIFETIME: Readonly<Record<MandateUse, number>> = { resource: 900, gateway: 900, session: 3600 };
 
 interface ClaimRule {
   readonly required: boolean;
@@ -17,6 +17,8 @@ const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 const CONTROL = /\p{Cc}/u;
 const MAX_LIST = 64;
+/** The longest chain of delegation edges (architecture.md §7). */
+const MAX_HOPS = 10;
 
 const isText = (max: number) => (value: unknown) =>
   typeof value === 'string' && value !== '' && value.length <= max && !CONTROL.test(value);
@@ -33,6 +35,23 @@ const isAct = (value: unknown) =>
   value !== null &&
   Object.keys(value).length === 1 &&
   isText(512)((value as { readonly sub?: unknown }).sub);
+const isPath = (value: unknown) =>
+  Array.isArray(value) && value.length > 0 && value.length <= MAX_HOPS && value.every(isText(64));
+const isHopCount = (value: unknown) => isCount(value) && (value as number) > 0 && (value as number) <= MAX_HOPS;
+const LINK_MEMBERS: ReadonlySet<string> = new Set(['application_id', 'agent_session_id', 'delegation_edge_id']);
+const isLink = (value: unknown) =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.hasOwn(value, 'application_id') &&
+  Object.entries(value).every(([name, member]) => LINK_MEMBERS.has(name) && isText(256)(member));
+const isChain = (value: unknown) =>
+  Array.isArray(value) && value.length > 1 && value.length <= MAX_HOPS + 1 && value.every(isLink);
+const JKT = /^[A-Za-z0-9_-]{43}$/;
+const isConfirmation = (value: unknown) =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.keys(value).length === 1 &&
+  JKT.test(String((value as { readonly jkt?: unknown }).jkt));
 
 const text = (max: number) => ({ required: true, form: `a text of 1 to ${max} characters`, test: isText(max) });
 const optional = (rule: ClaimRule): ClaimRule => ({ ...rule, required: false });
@@ -56,12 +75,21 @@ const RULES: Readonly<Record<keyof MandateClaims, ClaimRule>> = {
   sub_id: optional(text(255)),
   zone_id: text(256),
   client_id: text(256),
-  use: { required: true, form: 'session or resource', test: isOneOf('session', 'resource') },
+  use: { required: true, form: 'session, gateway or resource', test: isOneOf('session', 'gateway', 'resource') },
   sid: text(128),
   root_sid: text(128),
   scope,
   target: optional(list),
   act: { required: false, form: 'an object with nothing but sub', test: isAct },
+  agent_session_id: optional(text(64)),
+  delegation_edge_id: optional(text(64)),
+  source_session_id: optional(text(64)),
+  target_session_id: optional(text(64)),
+  delegation_path: { required: false, form: `an array of 1 to ${MAX_HOPS} texts`, test: isPath },
+  hop_count: { required: false, form: `an integer of 1 to ${MAX_HOPS}`, test: isHopCount },
+  delegation_chain: { required: false, form: `an array of 2 to ${MAX_HOPS + 1} links`, test: isChain },
+  once: { required: false, form: 'true', test: (value) => value === true },
+  cnf: { required: false, form: 'an object with nothing but jkt', test: isConfirmation },
   pol: text(256),
   epoch: count,
 };
@@ -79,7 +107,7 @@ export function parseMandateClaims(payload: Readonly<Record<string, unknown>>): 
   }
   for (const [name] of REQUIRED) if (!Object.hasOwn(payload, name)) return refuse(`claim ${name} is missing`);
   const claims = payload as unknown as MandateClaims;
-  const message = checkSubject(claims) ?? checkLifetime(claims);
+  const message = checkSubject(claims) ?? checkDelegation(claims) ?? checkLifetime(claims);
   return message === undefined ? { ok: true, claims } : refuse(message);
 }
 
@@ -94,6 +122,22 @@ function checkSubject({ sub, sub_type, sub_iss, sub_id, client_id, act }: Mandat
   if (!act) return undefined;
   if (sub === client_id) return 'claim act may only be there where sub is not client_id';
   return act.sub === client_id ? undefined : 'claim act.sub must be client_id';
+}
+
+/** All that speaks of a chain is there, or nothing of it, and all of it says the same. */
+function checkDelegation(claims: MandateClaims): string | undefined {
+  const { delegation_path: path, delegation_chain: chain, hop_count: hops, delegation_edge_id: edge } = claims;
+  const { source_session_id: source, target_session_id: target, agent_session_id: session } = claims;
+  const parts = [path, chain, hops, edge, source, target];
+  if (parts.every((part) => part === undefined)) return undefined;
+  if (parts.some((part) => part === undefined)) return 'the claims of a delegation go together';
+  if (path!.length !== hops || chain!.length !== hops + 1)
+    return 'claim hop_count must be the length of delegation_path';
+  if (path!.at(-1) !== edge) return 'claim delegation_edge_id must be the last of delegation_path';
+  if (target !== session) return 'claim target_session_id must be agent_session_id';
+  return chain!.at(-1)!.application_id === claims.client_id
+    ? undefined
+    : 'claim delegation_chain must end with client_id';
 }
 
 function checkLifetime({ exp, iat, use }: MandateClaims): string | undefined {
