@@ -20,6 +20,6 @@ export function isBasisLive(basis: DecisionBasis, request: ExchangeRequest, zone
   return request.scopes.every((scope) => same.some(({ grant }) => grant.scopes.includes(scope)));
 }
 
-function grantsOf({ principal, resource }: ExchangeRequest, zone: ZoneSnapshot): readonly GrantEntry[] {
-  return zone.grants.get(grantKey(principal.applicationID, resource ?? '')) ?? [];
+function grantsOf({ principal, root, resource }: ExchangeRequest, zone: ZoneSnapshot): readonly GrantEntry[] {
+  return zone.grants.get(grantKey(root?.id ?? principal.applicationID, resource ?? '')) ?? [];
 }

@@ -1,9 +1,13 @@
 /** The structural checks of an exchange: code, in a fixed order, that no policy can override. */
+import type { ApplicationRef } from './agents/model.ts';
+import { resolveLineage, type Lineage } from './agents/lineage.ts';
+import { carries, travels } from './agents/travel.ts';
 import type { Denial, DenialReason, ExchangeRequest } from './decision.ts';
 import { coveringGrants, grantedUntil, matchGrants, nearestGrant, type MatchingGrant } from './grants.ts';
 import { toPolicyInputs } from './input.ts';
 import type { PolicyInput } from './policyInput.ts';
 import { findRevocation, type Issued } from './revocation.ts';
+import { createRuntimeIndex, type RuntimeView } from './runtimeIndex.ts';
 import { grantKey, type ApplicationEntry, type ResourceEntry, type ZoneSnapshot } from './snapshot.ts';
 
 /** The one scope a session mandate may carry: an application's right to manage its own agent sessions. */
@@ -21,6 +25,8 @@ export interface CheckedExchange {
   readonly expiresAt: number;
   /** Digest of the set that the inputs are for. */
   readonly policyDigest: string;
+  /** Within an agent session. */
+  readonly lineage?: Lineage;
 }
 
 /** What each check looks at. */
@@ -36,6 +42,10 @@ interface CheckFacts {
   readonly isLogin: boolean;
   /** The entry of the principal's id, only if it has the principal's UID. */
   readonly application: ApplicationEntry | undefined;
+  /** On what it rests within an agent session, or why it does not. */
+  readonly lineage: Lineage | Denial | undefined;
+  /** Whose authority it is: the application itself, or the one at the root of the chain. */
+  readonly root: ApplicationEntry | undefined;
   readonly resource: ResourceEntry | undefined;
   readonly matching: readonly MatchingGrant[];
   readonly ttlSeconds: number;
@@ -61,13 +71,19 @@ export const CHECKS: readonly Check[] = [
   { name: 'zone is not frozen', check: checkFrozen },
   { name: 'zone has an active policy set', check: checkPolicy },
   { name: 'application is in force', check: checkApplication },
+  { name: 'agent session and delegation are alive', check: checkLineage },
+  { name: 'root application is in force', check: checkRoot },
   { name: 'nothing it rests on is revoked', check: checkRevoked },
   { name: 'application may present the subject', check: checkSubject },
   { name: 'resource is known', check: checkResource },
   { name: 'scopes are declared', check: checkDeclared },
+  { name: 'scopes are delegated', check: checkDelegated },
   { name: 'scopes are granted', check: checkGranted },
   { name: 'lifetime is left', check: checkLifetime },
 ];
+
+/** Nobody has a session: whatever names one is denied. */
+const NO_RUNTIME: RuntimeView = createRuntimeIndex();
 
 /**
  * Checks the request against one zone's snapshot at `now` (Unix milliseconds). A request with `use: session` is a
@@ -79,8 +95,9 @@ export function checkExchange(
   request: ExchangeRequest,
   now: number,
   issued: Issued = { at: now },
+  runtime: RuntimeView = NO_RUNTIME,
 ): CheckedExchange | Denial {
-  const facts = toFacts(zone, request, now, issued);
+  const facts = toFacts(zone, request, now, issued, runtime);
   for (const { check } of CHECKS) {
     const denial = check(facts);
     if (denial) return denial;
@@ -90,7 +107,7 @@ export function checkExchange(
 
 /** The same checks, each with its result. */
 export function explainChecks(zone: ZoneSnapshot, request: ExchangeRequest, now: number): readonly CheckReport[] {
-  const facts = toFacts(zone, request, now, { at: now });
+  const facts = toFacts(zone, request, now, { at: now }, NO_RUNTIME);
   let failed = false;
   return CHECKS.map(({ name, check }): CheckReport => {
     if (failed) return { name, result: 'skipped' };
@@ -101,21 +118,58 @@ export function explainChecks(zone: ZoneSnapshot, request: ExchangeRequest, now:
   });
 }
 
-function toFacts(zone: ZoneSnapshot, request: ExchangeRequest, now: number, issued: Issued): CheckFacts {
+function toFacts(
+  zone: ZoneSnapshot,
+  request: ExchangeRequest,
+  now: number,
+  issued: Issued,
+  runtime: RuntimeView,
+): CheckFacts {
   const isLogin = request.use === 'session';
   const seconds = Math.floor(now / 1000);
   const entry = zone.applications.get(request.principal.applicationID);
   const application = entry?.uid === request.principal.applicationUID ? entry : undefined;
   const resource = isLogin || request.resource === undefined ? undefined : zone.resources.get(request.resource);
-  const matching = matchGrants(grantsOf(zone, request, resource), request.subject, seconds);
+  const lineage = toLineage(request, runtime, zone, now);
+  const root = request.root ? findApplication(zone, request.root) : application;
+  const edges = lineage?.type === 'lineage' ? lineage.edges : [];
+  const granted = matchGrants(grantsOf(zone, request, resource), request.subject, seconds);
+  const matching = granted.filter(({ grant }) => travels(grant, edges));
   const ttlSeconds = lifetime(zone, request, resource);
-  const base = { zone, request, now, issued, seconds, isLogin, application, resource, matching, ttlSeconds };
+  const who = { application, lineage, root };
+  const base = { zone, request, now, issued, seconds, isLogin, ...who, resource, matching, ttlSeconds };
   return { ...base, expiresAt: earliestEnd(base) };
+}
+
+function findApplication(zone: ZoneSnapshot, { id, uid }: ApplicationRef): ApplicationEntry | undefined {
+  const entry = zone.applications.get(id);
+  return entry?.uid === uid ? entry : undefined;
+}
+
+/** Also denied where the root or its subject is not what the request says: then it is of another chain. */
+function toLineage(
+  { agentSessionID, delegationEdgeID, principal, root, subject }: ExchangeRequest,
+  runtime: RuntimeView,
+  zone: ZoneSnapshot,
+  now: number,
+): Lineage | Denial | undefined {
+  const application = { id: principal.applicationID, uid: principal.applicationUID };
+  const lineage = resolveLineage({ agentSessionID, delegationEdgeID, application }, runtime, zone, now);
+  if (lineage?.type !== 'lineage') return lineage;
+  const isSame =
+    (root ?? application).uid === lineage.root.application.uid &&
+    subject.issuer === lineage.root.subject.issuer &&
+    subject.sub === lineage.root.subject.sub;
+  return isSame ? lineage : deny('DelegationNotActive', 'the root of the chain is another one');
 }
 
 function grantsOf(zone: ZoneSnapshot, request: ExchangeRequest, resource: ResourceEntry | undefined) {
   if (!resource) return [];
-  return zone.grants.get(grantKey(request.principal.applicationID, resource.identifier)) ?? [];
+  return zone.grants.get(grantKey(rootID(request), resource.identifier)) ?? [];
+}
+
+function rootID({ root, principal }: ExchangeRequest): string {
+  return root?.id ?? principal.applicationID;
 }
 
 /** Seconds by request, zone and Resource; the zone's value also where the request asks for more. */
@@ -124,13 +178,15 @@ function lifetime(zone: ZoneSnapshot, request: ExchangeRequest, resource: Resour
   return Math.min(limit, request.ttlSeconds ?? limit, resource?.mandateTTL ?? limit);
 }
 
-/** wire.md: the minimum of request, zone, Resource, Application, subject token or record, and Grants. */
+/** wire.md: the minimum of request, zone, Resource, Applications, subject token or record, session, edges and Grants. */
 function earliestEnd(facts: Omit<CheckFacts, 'expiresAt'>): number {
-  const { seconds, ttlSeconds, application, request, matching, isLogin } = facts;
+  const { seconds, ttlSeconds, application, root, lineage, request, matching, isLogin } = facts;
   const granted = isLogin ? undefined : grantedUntil(matching, request.scopes);
   return Math.min(
     seconds + ttlSeconds,
     application?.expiresAt ?? Number.POSITIVE_INFINITY,
+    root?.expiresAt ?? Number.POSITIVE_INFINITY,
+    lineage?.type === 'lineage' ? lineage.end : Number.POSITIVE_INFINITY,
     request.notAfter ?? Number.POSITIVE_INFINITY,
     granted ?? Number.POSITIVE_INFINITY,
   );
@@ -153,6 +209,36 @@ function checkApplication({ application, request, seconds }: CheckFacts): Denial
   return deny('ApplicationExpired', `application ${id} has expired (spec.expiresAt)`);
 }
 
+function checkLineage({ lineage }: CheckFacts): Denial | undefined {
+  return lineage?.type === 'denial' ? lineage : undefined;
+}
+
+function checkRoot({ root, request, seconds }: CheckFacts): Denial | undefined {
+  if (!request.root) return undefined;
+  if (!root) return deny('ApplicationUnknown', 'the application at the root of the chain is not the one of before');
+  if (root.expiresAt === undefined || seconds < root.expiresAt) return undefined;
+  return deny('ApplicationExpired', `application ${root.id}, the root of the chain, has expired (spec.expiresAt)`);
+}
+
+/** Every edge carries every scope; a lifetime that was asked for is not cut quietly. */
+function checkDelegated({ lineage, request, seconds, resource }: CheckFacts): Denial | undefined {
+  if (lineage?.type !== 'lineage' || lineage.edges.length === 0) return undefined;
+  const target = { resource: resource?.identifier ?? '' };
+  const isCarried = (scope: string) => lineage.edges.every((edge) => carries(edge, target.resource, [scope]));
+  const scope = request.scopes.find((wanted) => !isCarried(wanted));
+  if (scope !== undefined)
+    return deny('ScopeNotDelegated', `an edge of the chain does not carry ${scope} on ${target.resource}`, {
+      scope,
+      ...target,
+    });
+  const end = Math.min(...lineage.edges.map(({ expiresAt }) => expiresAt));
+  if (request.ttlSeconds === undefined || seconds + request.ttlSeconds <= end) return undefined;
+  return deny(
+    'LifetimeExceedsDelegation',
+    `ttl_seconds is longer than the edge lasts: at most ${end - seconds} are left`,
+  );
+}
+
 function checkRevoked({ zone, request, issued }: CheckFacts): Denial | undefined {
   const revocation = findRevocation(zone, request, issued);
   if (!revocation) return undefined;
@@ -161,11 +247,11 @@ function checkRevoked({ zone, request, issued }: CheckFacts): Denial | undefined
 }
 
 function checkSubject(facts: CheckFacts): Denial | undefined {
-  const { application, request, zone } = facts;
-  const { subject, principal } = request;
+  const { root, request, zone } = facts;
+  const { subject } = request;
   if (subject.type === 'application') {
-    if (subject.sub === principal.applicationID) return undefined;
-    return deny('SubjectNotPermitted', `application ${principal.applicationID} acts as itself only`);
+    if (subject.sub === rootID(request)) return undefined;
+    return deny('SubjectNotPermitted', `application ${rootID(request)} acts as itself only`);
   }
   if (!zone.subjectIssuers.has(subject.issuer)) {
     return deny(
@@ -175,9 +261,9 @@ function checkSubject(facts: CheckFacts): Denial | undefined {
   }
   if (request.subjectIssuer !== undefined && zone.subjectIssuers.get(subject.issuer)?.issuer !== request.subjectIssuer)
     return deny('SubjectNotPermitted', 'the subject issuer of this name was another one when the user logged in');
-  if (application && application.subjectAudiences.length > 0) return undefined;
+  if (root && root.subjectAudiences.length > 0) return undefined;
   const fix = 'list the audience of its users’ ID tokens in spec.subjectAudiences';
-  return deny('SubjectNotPermitted', `application ${principal.applicationID} may not act for users; ${fix}`);
+  return deny('SubjectNotPermitted', `application ${rootID(request)} may not act for users; ${fix}`);
 }
 
 function checkResource({ isLogin, resource, request }: CheckFacts): Denial | undefined {
@@ -215,7 +301,7 @@ function checkResourceScopes(facts: CheckFacts): Denial | undefined {
   if (scope === undefined) return undefined;
   const nearest = nearestGrant(grantsOf(zone, request, resource), request.subject, scope, seconds);
   const who = request.subject.type === 'user' ? 'for this user' : 'for itself';
-  const message = `no Grant in force gives ${request.principal.applicationID} ${who} the scope ${scope} on ${target.resource}`;
+  const message = `no Grant in force gives ${rootID(request)} ${who} the scope ${scope} on ${target.resource}`;
   return deny('ScopeNotGranted', message, { scope, ...target, ...(nearest && { nearestGrant: nearest }) });
 }
 
@@ -225,15 +311,16 @@ function checkLifetime({ expiresAt, seconds }: CheckFacts): Denial | undefined {
 }
 
 function toChecked(facts: CheckFacts): CheckedExchange | Denial {
-  const { zone, application, request, matching } = facts;
-  if (!zone.policy || !application) return deny('NoActivePolicy', `zone ${zone.id} has no active policy set`);
+  const { zone, application, root, lineage, request, matching } = facts;
+  if (!zone.policy || !application || !root) return deny('NoActivePolicy', `zone ${zone.id} has no active policy set`);
   return {
     type: 'checked',
     request,
-    inputs: toPolicyInputs({ ...facts, application }),
+    inputs: toPolicyInputs({ ...facts, application, root, lineage: lineage?.type === 'lineage' ? lineage : undefined }),
     grants: coveringGrants(matching, request.scopes).map(({ grant }) => `${grant.namespace}/${grant.name}`),
     expiresAt: facts.expiresAt,
     policyDigest: zone.policy.digest,
+    ...(lineage?.type === 'lineage' && { lineage }),
   };
 }
 

@@ -24,8 +24,8 @@ export function decideExchange(
       'what bounds the lifetime (max_ttl_seconds of a policy) leaves less than one second',
     );
   }
-  const { request, grants, policyDigest } = checked;
-  return { type: 'permit', request, expiresAt, grants, policyDigest };
+  const { request, grants, policyDigest, lineage } = checked;
+  return { type: 'permit', request, expiresAt, grants, policyDigest, ...(lineage && { lineage }) };
 }
 
 function checkZone(checked: CheckedExchange, zone: ZoneSnapshot): Denial | undefined {

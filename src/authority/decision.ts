@@ -1,4 +1,6 @@
 /** Decisions as values: a permit or a denial with a reason from a closed list, and the record that keeps either. */
+import type { Lineage } from './agents/lineage.ts';
+import type { ApplicationRef } from './agents/model.ts';
 import type { MandateUse } from './claims.ts';
 import type { Issued } from './revocation.ts';
 import type { CredentialType, PolicyInput, PolicyOutcome, PolicySubject, PolicyWorkload } from './policyInput.ts';
@@ -19,6 +21,15 @@ export const DENIAL_REASONS = {
   PolicyDenied: 'a policy of the active set denied the scope',
   PolicyNotAllowed: 'no policy of the active set allows the scope',
   PolicyFailed: 'the active set could not be evaluated, which denies',
+  SessionRequired: 'an edge was named without the agent session that acts under it',
+  SessionUnknown: 'the zone has no such agent session of this application',
+  SessionNotActive: 'the agent session, or one that it hangs on, is suspended, expired or ended',
+  DelegationRequired: 'the agent session holds its authority by an edge, which was not named',
+  DelegationUnknown: 'the agent session holds no such edge',
+  DelegationNotActive: 'the edge, or something that it hangs on, is suspended, expired or revoked',
+  DelegationNotPermitted: '`spec.delegation` of an Application of the chain does not let the next one receive',
+  ScopeNotDelegated: 'an edge of the chain does not carry the scope on the Resource',
+  LifetimeExceedsDelegation: '`ttl_seconds` is longer than the edge lasts',
   LifetimeExhausted: 'what bounds the lifetime (policy, Grant, Application, subject token) leaves less than one second',
 } as const;
 
@@ -65,6 +76,18 @@ export interface ExchangeRequest {
   readonly notAfter: number | undefined;
   /** The login or ID token that the request rests on; absent where the Application authenticated for itself. */
   readonly login?: Issued;
+  /** The agent session within which it acts, and the edge under which. */
+  readonly agentSessionID?: string;
+  readonly delegationEdgeID?: string;
+  /** The Application whose authority it is, where that is not the principal's own. */
+  readonly root?: ApplicationRef;
+  /** Ids of all that it rests on, root to leaf and above: what a Revocation may name. */
+  readonly lineage?: {
+    readonly sessions: readonly string[];
+    readonly edges: readonly string[];
+    /** Authority records of the logins that started the sessions. */
+    readonly sids: readonly string[];
+  };
 }
 
 export interface Permit {
@@ -75,6 +98,8 @@ export interface Permit {
   /** `<namespace>/<name>` of every Grant that covered a scope. */
   readonly grants: readonly string[];
   readonly policyDigest: string;
+  /** Within an agent session. */
+  readonly lineage?: Lineage;
 }
 
 /** What a permit rested on, by UID. */

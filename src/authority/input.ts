@@ -1,7 +1,8 @@
 /** Builds the policy inputs of an exchange: total, frozen facts only, one per scope under decision. */
+import type { Lineage } from './agents/lineage.ts';
 import type { ExchangeRequest } from './decision.ts';
 import { toPolicyGrants, type MatchingGrant } from './grants.ts';
-import type { PolicyInput, PolicyTime } from './policyInput.ts';
+import type { PolicyDelegation, PolicyInput, PolicySession, PolicyTime } from './policyInput.ts';
 import type { ApplicationEntry, ResourceEntry, ZoneSnapshot } from './snapshot.ts';
 
 /** What the checks found out, from which inputs are built. */
@@ -9,6 +10,9 @@ export interface InputFacts {
   readonly zone: ZoneSnapshot;
   readonly request: ExchangeRequest;
   readonly application: ApplicationEntry;
+  /** At the root of the chain; the application itself without delegation. */
+  readonly root: ApplicationEntry;
+  readonly lineage: Lineage | undefined;
   /** Undefined for a login. */
   readonly resource: ResourceEntry | undefined;
   readonly matching: readonly MatchingGrant[];
@@ -26,26 +30,56 @@ export function toPolicyInputs(facts: InputFacts): readonly PolicyInput[] {
 }
 
 function toSharedInput(facts: InputFacts): Omit<PolicyInput, 'scope'> {
-  const { zone, request, application, resource } = facts;
-  const identity = { id: application.id, namespace: application.namespace, name: application.name };
+  const { zone, request, application, root, lineage, resource } = facts;
   return {
     schema: 'caracal.run/policy-input/v1',
     zone: { id: zone.id },
     action: { name: resource ? 'token_exchange' : 'session' },
     principal: {
-      ...identity,
+      ...toIdentity(application),
       credential: request.principal.credential,
       workload: request.principal.workload,
       key_bound: false,
     },
-    root: identity,
+    root: toIdentity(root),
     subject: request.subject,
-    session: null,
-    delegation: null,
+    session: lineage ? toSession(lineage, facts.now) : null,
+    delegation: lineage ? toDelegation(lineage) : null,
     resource: resource ? toInputResource(resource) : null,
     request: { scopes: request.scopes, ttl_seconds: facts.ttlSeconds, use: request.use },
     grants: toPolicyGrants(facts.matching, request.scopes),
     time: toPolicyTime(facts.now),
+  };
+}
+
+function toIdentity({ id, namespace, name }: ApplicationEntry) {
+  return { id, namespace, name };
+}
+
+/** Labels and metadata are what the agent says of itself: policies see them as claimed. */
+function toSession({ session }: Lineage, now: number): PolicySession {
+  const { id, lifecycle, depth, parentID, startedAt, labels, metadata } = session;
+  return {
+    id,
+    kind: lifecycle,
+    depth,
+    parent: parentID ?? null,
+    age_seconds: Math.max(0, Math.floor((now - startedAt) / 1000)),
+    claimed: { labels, metadata },
+  };
+}
+
+function toDelegation({ session, edges }: Lineage): PolicyDelegation | null {
+  const leaf = edges.at(-1);
+  if (!leaf) return null;
+  const issuers = edges.map(({ issuer, sourceSessionID }) => ({ application: issuer.id, session: sourceSessionID }));
+  return {
+    edge_id: leaf.id,
+    scopes: leaf.scopes,
+    resources: leaf.resources,
+    hops_left: leaf.hopsLeft,
+    chain: [...issuers, { application: session.application.id, session: session.id }],
+    expires_at: leaf.expiresAt,
   };
 }
 

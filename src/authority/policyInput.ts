@@ -57,7 +57,7 @@ export interface PolicySubject {
   readonly amr: readonly string[];
 }
 
-/** Agent sessions come with runtime authority; until then `session` is null in every input. */
+/** The agent session within which it is asked; null outside of any. */
 export interface PolicySession {
   readonly id: string;
   readonly kind: 'task' | 'service';
@@ -67,7 +67,7 @@ export interface PolicySession {
   readonly claimed: { readonly labels: readonly string[]; readonly metadata: Readonly<Record<string, unknown>> };
 }
 
-/** Delegation edges come with runtime authority; until then `delegation` is null in every input. */
+/** The edge under which it is asked, with the chain root → leaf; null without delegation. */
 export interface PolicyDelegation {
   readonly edge_id: string;
   readonly scopes: readonly string[];
