@@ -11,7 +11,7 @@ export const DENIAL_REASONS = {
     'the Application is no longer an accepted one of the zone, or was re-created since it authenticated',
   ApplicationExpired: '`Application.spec.expiresAt` has passed',
   Revoked:
-    'a Revocation takes away what the request rests on: its session, mandate, login, Application, user or Resource, or everything',
+    'a Revocation takes away what the request rests on: its session, agent session, delegation edge, mandate, login, Application, user or Resource, or everything',
   ResourceUnknown: 'no accepted Resource of the zone has this identifier',
   ScopeNotDeclared: 'the Resource does not declare the scope',
   ScopeNotGranted: 'no Grant in force gives this application, for this subject, the scope on the Resource',
@@ -65,6 +65,18 @@ export interface ExchangeRequest {
   readonly notAfter: number | undefined;
   /** The login or ID token that the request rests on; absent where the Application authenticated for itself. */
   readonly login?: Issued;
+  /** The agent session that acts; absent where none does. */
+  readonly agentSessionID?: string;
+  /** The edge under which it acts; absent where its authority is its own. */
+  readonly delegationEdgeID?: string;
+  /** Every agent session and edge of the whole chain, root to leaf, the own included: the end of any ends the request. */
+  readonly lineage?: Lineage;
+}
+
+/** All that the authority of a delegated request came through. */
+export interface Lineage {
+  readonly sessions: readonly string[];
+  readonly edges: readonly string[];
 }
 
 export interface Permit {

@@ -5,6 +5,8 @@ import { authorityRecordID } from './sid.ts';
 export type RevocationTarget =
   | { readonly type: 'session'; readonly sid: string }
   | { readonly type: 'rootSession'; readonly rootSid: string }
+  | { readonly type: 'agentSession'; readonly id: string }
+  | { readonly type: 'delegationEdge'; readonly id: string }
   | { readonly type: 'mandate'; readonly jti: string }
   /** Application id, `<namespace>.<name>`. */
   | { readonly type: 'application'; readonly id: string }
@@ -37,8 +39,9 @@ export interface Issued {
 
 /**
  * The revocation that takes away what the request rests on, if any. `issued`: the mandate under question, or now for
- * one that is yet to be issued. A session, root session or mandate is revoked by its id, for good; of the others only
- * what was issued before, so that a new login is a new beginning.
+ * one that is yet to be issued. A session, root session, agent session, delegation edge or mandate is revoked by its
+ * id, for good, and with an agent session or edge all that is below it in a chain; of the others only what was issued
+ * before, so that a new login is a new beginning.
  */
 export function findRevocation(
   zone: { readonly uid: string; readonly revocations: readonly RevocationEntry[] },
@@ -70,7 +73,18 @@ function idKeys(zoneUID: string, request: ExchangeRequest, rests: readonly Issue
   return [
     ...[sid, own].map((id) => toKey({ type: 'session', sid: id })),
     ...[rootSid, own].map((id) => toKey({ type: 'rootSession', rootSid: id })),
+    ...lineageKeys(request),
     ...rests.flatMap(({ jti }) => (jti === undefined ? [] : [toKey({ type: 'mandate', jti })])),
+  ];
+}
+
+/** What a request names for itself counts even where its lineage were not told. */
+function lineageKeys({ agentSessionID, delegationEdgeID, lineage }: ExchangeRequest): readonly string[] {
+  const sessions = [...(agentSessionID === undefined ? [] : [agentSessionID]), ...(lineage?.sessions ?? [])];
+  const edges = [...(delegationEdgeID === undefined ? [] : [delegationEdgeID]), ...(lineage?.edges ?? [])];
+  return [
+    ...sessions.map((id) => toKey({ type: 'agentSession', id })),
+    ...edges.map((id) => toKey({ type: 'delegationEdge', id })),
   ];
 }
 
@@ -91,6 +105,8 @@ function toKey(target: RevocationTarget): string {
       return JSON.stringify([target.type, target.rootSid]);
     case 'mandate':
       return JSON.stringify([target.type, target.jti]);
+    case 'agentSession':
+    case 'delegationEdge':
     case 'application':
       return JSON.stringify([target.type, target.id]);
     case 'subject':
