@@ -13,6 +13,7 @@ import {
   matching,
   ONE_KEY_SOURCE,
   prose,
+  reference,
   serviceAccountName,
   text,
   zoneRef,
@@ -58,6 +59,25 @@ const identity = checked(
   exactlyOne('serviceAccount', 'oidc', 'privateKeyJWT', 'clientSecret'),
 );
 
+const delegation = checked(
+  z.object({
+    receivers: z
+      .enum(['Same', 'Zone', 'Listed'])
+      .default('Same')
+      .describe('Only the Application itself; every Application of the Zone; or itself and those listed.'),
+    applications: z
+      .array(reference('Application').describe('An Application of the Zone.'))
+      .min(1)
+      .max(64)
+      .optional()
+      .describe('With Listed. A name that does not exist is no error: nobody receives by it.'),
+  }),
+  {
+    rule: '(self.receivers == "Listed") == has(self.applications)',
+    message: 'applications must be set with receivers: Listed, and only with it',
+  },
+);
+
 export const applicationSpec = z.object({
   zoneRef: zoneRef(),
   displayName: prose(128).optional().describe('Shown to people.'),
@@ -71,6 +91,9 @@ export const applicationSpec = z.object({
     .max(16)
     .optional()
     .describe('Whose ID tokens, by `aud` or `azp`, it may present; none when absent.'),
+  delegation: delegation
+    .prefault({ receivers: 'Same' })
+    .describe('Who may receive authority that it delegates. Narrowing it takes effect on issued mandates too.'),
   expiresAt: instant().optional().describe('When it ends, exclusive (RFC 3339).'),
 });
 

@@ -52,6 +52,12 @@ export const grantSpec = z.object({
     .max(64)
     .optional()
     .describe('For whom the application may act; only for itself when absent.'),
+  delegation: z
+    .enum(['None', 'SameApplication', 'Zone'])
+    .default('SameApplication')
+    .describe(
+      'How far this authority may travel by delegation: not at all; between agent sessions of the application that receives it; or to every Application of the Zone.',
+    ),
   notBefore: instant().optional().describe('When it begins (RFC 3339).'),
   expiresAt: instant().optional().describe('When it ends, exclusive (RFC 3339).'),
 });

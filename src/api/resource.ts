@@ -115,9 +115,22 @@ export const resourceSpec = z.object({
     .enum(['Declared', 'Uniform'])
     .default('Declared')
     .describe('Declared: what no operation lists is refused. Uniform: any operation needs any granted scope.'),
+  forwardMandate: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether the gateway passes the mandate on to the API, which then can verify it too; else it is removed.',
+    ),
   mandate: z
-    .object({ ttl: duration('1s', '15m').optional().describe('Longest life of its mandates.') })
-    .optional()
+    .object({
+      ttl: duration('1s', '15m').optional().describe('Longest life of its mandates.'),
+      singleUse: z.boolean().default(false).describe('Whether each of its mandates admits one request only.'),
+      proofOfPossession: z
+        .enum(['Optional', 'Required'])
+        .default('Optional')
+        .describe('Required: only mandates that are bound to a key (DPoP, RFC 9449) are issued and admitted.'),
+    })
+    .prefault({})
     .describe('Mandates for it.'),
 });
 

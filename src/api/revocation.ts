@@ -11,8 +11,8 @@ import {
   instant,
   matching,
   name,
-  OTHER_NAMESPACE,
   prose,
+  reference,
   text,
   zoneRef,
 } from './schema.ts';
@@ -21,18 +21,18 @@ import { gatewaysStatus } from './zone.ts';
 const uuid = (what: string) =>
   checked(text(36), matching('^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', `must be ${what}: a UUID in lower case`));
 
-const reference = (kind: string) =>
-  z.object({
-    name: name(63).describe(`Name of the ${kind}.`),
-    namespace: name(63).optional().describe(OTHER_NAMESPACE),
-  });
-
 const target = checked(
   z.object({
     session: uuid('the sid of a login').optional().describe('One login or instance, by the `sid` of its mandates.'),
     rootSession: uuid('the root_sid of a chain')
       .optional()
       .describe('A login or instance and all that came of it, by the `root_sid` of its mandates.'),
+    agentSession: uuid('the id of an agent session')
+      .optional()
+      .describe('An agent session and all that came of it, by its id: its children, and what was delegated from them.'),
+    delegationEdge: uuid('the id of a delegation edge')
+      .optional()
+      .describe('A transfer of authority and all that was passed on from it, by the id of the edge.'),
     mandate: uuid('the jti of a mandate')
       .optional()
       .describe('One mandate, by its `jti`, and what it was exchanged for.'),
@@ -50,7 +50,17 @@ const target = checked(
     resource: reference('Resource').optional().describe('Every mandate for a Resource.'),
     everything: z.object({}).optional().describe('Everything issued in the Zone.'),
   }),
-  exactlyOne('session', 'rootSession', 'mandate', 'application', 'subject', 'resource', 'everything'),
+  exactlyOne(
+    'session',
+    'rootSession',
+    'agentSession',
+    'delegationEdge',
+    'mandate',
+    'application',
+    'subject',
+    'resource',
+    'everything',
+  ),
 );
 
 export const revocationSpec = z.object({
@@ -62,7 +72,7 @@ export const revocationSpec = z.object({
   issuedBefore: instant()
     .optional()
     .describe(
-      'Only what was issued before this instant (RFC 3339); what was issued before the Revocation took effect when absent. A session, root session or mandate is taken away by its id, for good, whatever this says.',
+      'Only what was issued before this instant (RFC 3339); what was issued before the Revocation took effect when absent. A session, root session, agent session, delegation edge or mandate is taken away by its id, for good, whatever this says.',
     ),
   ttlAfterComplete: duration('0s', '8760h')
     .optional()
@@ -85,7 +95,7 @@ export const revocation: KindDefinition = {
   singular: 'revocation',
   shortNames: ['crev'],
   description:
-    'Takes away what was issued: a login, a mandate, or all of an Application, user, Resource or Zone. Immutable; deleting it gives nothing back.',
+    'Takes away what was issued: a login, an agent session, a delegation edge, a mandate, or all of an Application, user, Resource or Zone. Immutable; deleting it gives nothing back.',
   maxNameLength: 63,
   spec: revocationSpec,
   specRules: [IMMUTABLE],

@@ -181,13 +181,15 @@ export const zoneRef = () =>
     IMMUTABLE,
   ).describe('The Zone it belongs to; immutable. A Zone of another namespace must consent by allowedNamespaces.');
 
+/** `{name, namespace?}` of an object that may be in another namespace. */
+export const reference = (kind: string) =>
+  z.object({
+    name: name(63).describe(`Name of the ${kind}.`),
+    namespace: name(63).optional().describe(OTHER_NAMESPACE),
+  });
+
 export const applicationRef = () =>
-  z
-    .object({
-      name: name(63).describe('Name of the Application.'),
-      namespace: name(63).optional().describe(OTHER_NAMESPACE),
-    })
-    .describe('Who receives. Both namespaces being admitted by one Zone is the consent.');
+  reference('Application').describe('Who receives. Both namespaces being admitted by one Zone is the consent.');
 
 /** `sha256:<hex>` of a PolicySet's content. */
 export const policyDigest = () =>

@@ -13,6 +13,7 @@ import {
   ONE_KEY_SOURCE,
   policyDigest,
   prose,
+  reference,
   text,
 } from './schema.ts';
 
@@ -125,6 +126,15 @@ export const zoneSpec = z.object({
     .describe('Signing keys.'),
   limits: z
     .object({
+      agentSessions: z.int().min(1).max(100_000).default(1000).describe('Agent sessions alive at once.'),
+      agentSessionsPerApplication: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(200)
+        .describe('Of these, those of one Application.'),
+      children: z.int().min(1).max(1000).default(10).describe('Agent sessions alive at once under one parent.'),
+      depth: z.int().min(1).max(10).default(10).describe('How deep agent sessions nest below one without parent.'),
       mintsPerMinute: z
         .int()
         .min(1)
@@ -137,6 +147,28 @@ export const zoneSpec = z.object({
   subjectIssuers: listMap(z.array(subjectIssuer.describe('An issuer of ID tokens.')).max(20), 'name')
     .optional()
     .describe('Whose ID tokens make a user.'),
+  stepUp: z
+    .object({
+      operatorTTL: duration('1s', '168h')
+        .default('4h')
+        .describe('How long a challenge waits for an operator, and how long a rejection holds.'),
+      subjectTTL: duration('1s', '24h')
+        .default('15m')
+        .describe('How long a challenge waits for the user in person, and how long a rejection holds.'),
+      approverApplications: z
+        .array(reference('Application').describe('An Application of the Zone.'))
+        .max(16)
+        .optional()
+        .describe(
+          'Through which Applications users decide in person; through none when absent. A name that does not exist is no error: nobody decides through it.',
+        ),
+      allowServiceAccounts: z
+        .boolean()
+        .default(false)
+        .describe('Whether ServiceAccounts may decide as operators, if they have the verb `approve`.'),
+    })
+    .prefault({})
+    .describe('Approval by people, where policy asks for it.'),
   enforcement: z
     .object({
       staleAfter: duration('5s', '2m')

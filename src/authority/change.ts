@@ -6,14 +6,16 @@ import type { ActivePolicy, PolicyModule, ResourceEntry, ZoneSnapshot } from './
 const EVERYTHING: AuthorityChange = { all: true, applications: [], resources: [] };
 
 /**
- * What changed, or undefined where no issued mandate can be touched. A mandate can be touched exactly if `all`, or its
- * `client_id` is in `applications`, or one of its targets is in `resources`.
+ * What changed, or undefined where no issued mandate can be touched. A mandate can be touched exactly if `all`; or
+ * `applications` has its `client_id` or another application of its chain, since it rests on the Grants of the root and on
+ * the delegation rules of all; or one of its targets is in `resources`; or an agent session or edge of its chain is in
+ * `sessions` or `edges`.
  *
  * A changed or removed Grant names its application only (the smaller set); a Resource is named when what a decision
  * reads of it changed, not for operations or upstream, which gateways get as configuration. An added Grant counts as a
  * change where its Application had one on its Resource before, since policies see all that match. A first Grant, a new
- * Application, Resource or subject issuer, keys, rate limits and staleness touch nothing.
- * An added Revocation names its Application or Resource; of any other target, and for
+ * Application, Resource or subject issuer, keys, limits, step-up settings and staleness touch nothing.
+ * An added Revocation names its Application, Resource, agent session or edge; of any other target, and for
  * a first or vanished zone, another UID, freeze, lifetimes, subject issuers and a policy that cannot be narrowed: all.
  */
 export function diffZones(
@@ -22,15 +24,27 @@ export function diffZones(
 ): AuthorityChange | undefined {
   if (before === after || (before && after && before.digest === after.digest)) return undefined;
   if (!before || !after || touchesAll(before, after)) return EVERYTHING;
-  const applications = new Set<string>();
-  const resources = new Set<string>();
-  if (!diffPolicies(before.policy, after.policy, applications, resources)) return EVERYTHING;
-  diffApplications(before, after, applications);
-  diffResources(before, after, resources);
-  diffGrants(before, after, applications);
-  if (!diffRevocations(before, after, applications, resources)) return EVERYTHING;
-  if (applications.size === 0 && resources.size === 0) return undefined;
-  return { all: false, applications: [...applications].sort(), resources: [...resources].sort() };
+  const touched: Touched = { applications: new Set(), resources: new Set(), sessions: new Set(), edges: new Set() };
+  if (!diffPolicies(before.policy, after.policy, touched)) return EVERYTHING;
+  diffApplications(before, after, touched.applications);
+  diffResources(before, after, touched.resources);
+  diffGrants(before, after, touched.applications);
+  if (!diffRevocations(before, after, touched)) return EVERYTHING;
+  return toChange(touched);
+}
+
+/** By what an `AuthorityChange` names. */
+type Touched = Readonly<Record<'applications' | 'resources' | 'sessions' | 'edges', Set<string>>>;
+
+function toChange({ applications, resources, sessions, edges }: Touched): AuthorityChange | undefined {
+  if (applications.size + resources.size + sessions.size + edges.size === 0) return undefined;
+  return {
+    all: false,
+    applications: [...applications].sort(),
+    resources: [...resources].sort(),
+    ...(sessions.size > 0 && { sessions: [...sessions].sort() }),
+    ...(edges.size > 0 && { edges: [...edges].sort() }),
+  };
 }
 
 function touchesAll(before: ZoneSnapshot, after: ZoneSnapshot): boolean {
@@ -56,9 +70,10 @@ function diffResources(before: ZoneSnapshot, after: ZoneSnapshot, touched: Set<s
   }
 }
 
-/** The members of a Resource that checks and policy inputs read. */
-function toDecided({ uid, namespace, name, type, scopes, mandateTTL }: ResourceEntry) {
-  return { uid, namespace, name, type, scopes, mandateTTL };
+/** The members of a Resource that checks and policy inputs read: which mandates there may be, and of what form. */
+function toDecided(entry: ResourceEntry) {
+  const { uid, namespace, name, type, scopes, mandateTTL, singleUse, proofOfPossession } = entry;
+  return { uid, namespace, name, type, scopes, mandateTTL, singleUse, proofOfPossession };
 }
 
 function diffGrants(before: ZoneSnapshot, after: ZoneSnapshot, touched: Set<string>): void {
@@ -68,16 +83,13 @@ function diffGrants(before: ZoneSnapshot, after: ZoneSnapshot, touched: Set<stri
   }
 }
 
-/** One that went away gives nothing back. False where an added one reaches beyond an Application or a Resource. */
-function diffRevocations(
-  before: ZoneSnapshot,
-  after: ZoneSnapshot,
-  applications: Set<string>,
-  resources: Set<string>,
-): boolean {
+/** One that went away gives nothing back. False where an added one reaches beyond what a change can name. */
+function diffRevocations(before: ZoneSnapshot, after: ZoneSnapshot, touched: Touched): boolean {
   for (const { target } of mergeRevocations(before.revocations, after.revocations).added) {
-    if (target.type === 'application') applications.add(target.id);
-    else if (target.type === 'resource') resources.add(target.identifier);
+    if (target.type === 'application') touched.applications.add(target.id);
+    else if (target.type === 'resource') touched.resources.add(target.identifier);
+    else if (target.type === 'agentSession') touched.sessions.add(target.id);
+    else if (target.type === 'delegationEdge') touched.edges.add(target.id);
     else return false;
   }
   return true;
@@ -87,8 +99,7 @@ function diffRevocations(
 function diffPolicies(
   before: ActivePolicy | undefined,
   after: ActivePolicy | undefined,
-  applications: Set<string>,
-  resources: Set<string>,
+  { applications, resources }: Touched,
 ): boolean {
   if (before?.digest === after?.digest) return true;
   if (!before || !after) return false;

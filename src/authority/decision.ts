@@ -13,7 +13,7 @@ export const DENIAL_REASONS = {
     'the Application is no longer an accepted one of the zone, or was re-created since it authenticated',
   ApplicationExpired: '`Application.spec.expiresAt` has passed',
   Revoked:
-    'a Revocation takes away what the request rests on: its session, mandate, login, Application, user or Resource, or everything',
+    'a Revocation takes away what the request rests on: its session, agent session, delegation edge, mandate, login, Application, user or Resource, or everything',
   ResourceUnknown: 'no accepted Resource of the zone has this identifier',
   ScopeNotDeclared: 'the Resource does not declare the scope',
   ScopeNotGranted: 'no Grant in force gives this application, for this subject, the scope on the Resource',
@@ -87,6 +87,10 @@ export interface ExchangeRequest {
     readonly edges: readonly string[];
     /** Authority records of the logins that started the sessions. */
     readonly sids: readonly string[];
+    /** Ids of every Application of the chain. */
+    readonly applications: readonly string[];
+    /** Unix milliseconds: when the first of it came into being. */
+    readonly since: number;
   };
 }
 

@@ -21,6 +21,9 @@ export interface FeedResource {
   readonly scopes: readonly string[];
   readonly operations: readonly Operation[];
   readonly operation_enforcement: 'Declared' | 'Uniform';
+  readonly forward_mandate: boolean;
+  readonly single_use: boolean;
+  readonly proof_of_possession: 'Optional' | 'Required';
   /** Present where an edge gateway may forward to it. */
   readonly upstream?: string;
 }

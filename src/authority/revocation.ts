@@ -5,6 +5,8 @@ import { authorityRecordID } from './sid.ts';
 export type RevocationTarget =
   | { readonly type: 'session'; readonly sid: string }
   | { readonly type: 'rootSession'; readonly rootSid: string }
+  | { readonly type: 'agentSession'; readonly id: string }
+  | { readonly type: 'delegationEdge'; readonly id: string }
   | { readonly type: 'mandate'; readonly jti: string }
   /** Application id, `<namespace>.<name>`. */
   | { readonly type: 'application'; readonly id: string }
@@ -37,8 +39,9 @@ export interface Issued {
 
 /**
  * The revocation that takes away what the request rests on, if any. `issued`: the mandate under question, or now for
- * one that is yet to be issued. A session, root session or mandate is revoked by its id, for good; of the others only
- * what was issued before, so that a new login is a new beginning.
+ * one that is yet to be issued. A session, root session, agent session, delegation edge or mandate is revoked by its
+ * id, for good, and with an agent session or edge all that is below it in a chain; of the others only what was issued
+ * before, so that a new login is a new beginning.
  */
 export function findRevocation(
   zone: { readonly uid: string; readonly revocations: readonly RevocationEntry[] },
@@ -47,7 +50,11 @@ export function findRevocation(
 ): RevocationEntry | undefined {
   if (zone.revocations.length === 0) return undefined;
   const index = indexOf(zone.revocations);
-  const rests = request.login ? [request.login, issued] : [issued];
+  const rests = [
+    issued,
+    ...(request.login ? [request.login] : []),
+    ...(request.lineage ? [{ at: request.lineage.since }] : []),
+  ];
   const byID = idKeys(zone.uid, request, rests).flatMap((key) => index.get(key) ?? [])[0];
   if (byID) return byID;
   const byTime = timeKeys(request).flatMap((key) => index.get(key) ?? []);
@@ -70,14 +77,27 @@ function idKeys(zoneUID: string, request: ExchangeRequest, rests: readonly Issue
   return [
     ...[sid, own].map((id) => toKey({ type: 'session', sid: id })),
     ...[rootSid, own].map((id) => toKey({ type: 'rootSession', rootSid: id })),
+    ...lineageKeys(request),
     ...rests.flatMap(({ jti }) => (jti === undefined ? [] : [toKey({ type: 'mandate', jti })])),
   ];
 }
 
-function timeKeys({ principal, subject, resource }: ExchangeRequest): readonly string[] {
+/** What a request names for itself counts even where its lineage were not told. */
+function lineageKeys({ agentSessionID, delegationEdgeID, lineage }: ExchangeRequest): readonly string[] {
+  const sessions = [...(agentSessionID === undefined ? [] : [agentSessionID]), ...(lineage?.sessions ?? [])];
+  const edges = [...(delegationEdgeID === undefined ? [] : [delegationEdgeID]), ...(lineage?.edges ?? [])];
+  return [
+    ...sessions.map((id) => toKey({ type: 'agentSession', id })),
+    ...edges.map((id) => toKey({ type: 'delegationEdge', id })),
+    ...(lineage?.sids ?? []).map((sid) => toKey({ type: 'session', sid })),
+  ];
+}
+
+function timeKeys({ principal, subject, resource, lineage }: ExchangeRequest): readonly string[] {
+  const applications = new Set([principal.applicationID, ...(lineage?.applications ?? [])]);
   return [
     toKey({ type: 'everything' }),
-    toKey({ type: 'application', id: principal.applicationID }),
+    ...[...applications].map((id) => toKey({ type: 'application', id })),
     ...(subject.type === 'user' ? [toKey({ type: 'subject', issuer: subject.issuer, sub: subject.sub })] : []),
     ...(resource === undefined ? [] : [toKey({ type: 'resource', identifier: resource })]),
   ];
@@ -91,6 +111,8 @@ function toKey(target: RevocationTarget): string {
       return JSON.stringify([target.type, target.rootSid]);
     case 'mandate':
       return JSON.stringify([target.type, target.jti]);
+    case 'agentSession':
+    case 'delegationEdge':
     case 'application':
       return JSON.stringify([target.type, target.id]);
     case 'subject':

@@ -20,6 +20,8 @@ export interface ZoneSnapshot {
   /** Seconds. */
   readonly sessionTTL: number;
   readonly mintsPerMinute: number;
+  readonly limits: AgentLimits;
+  readonly stepUp: StepUpSettings;
   /** Seconds: how old a feed may be before a verifier denies. */
   readonly staleAfter: number;
   /** By `name`. */
@@ -37,6 +39,28 @@ export interface ZoneSnapshot {
   readonly revocations: readonly RevocationEntry[];
   /** Hex SHA-256 over the canonical form of all of the above, as compiled. */
   readonly digest: string;
+}
+
+/** How many agent sessions there may be. */
+export interface AgentLimits {
+  /** Alive at once in the zone. */
+  readonly agentSessions: number;
+  /** Alive at once of one Application. */
+  readonly agentSessionsPerApplication: number;
+  /** Alive at once under one parent. */
+  readonly children: number;
+  /** The largest `depth` of an agent session, which is 0 at the root. */
+  readonly depth: number;
+}
+
+export interface StepUpSettings {
+  /** Seconds that a challenge waits for an operator. */
+  readonly operatorTTL: number;
+  /** Seconds that a challenge waits for the subject in person. */
+  readonly subjectTTL: number;
+  /** Ids; one that no Application of the zone has gives nothing. */
+  readonly approverApplications: readonly string[];
+  readonly allowServiceAccounts: boolean;
 }
 
 /** The unambiguous key of (application, resource): a JSON tuple. */
@@ -95,8 +119,16 @@ export interface ApplicationEntry {
   readonly name: string;
   readonly identities: readonly ApplicationIdentity[];
   readonly subjectAudiences: readonly string[];
+  readonly delegation: DelegationRule;
   /** Unix seconds, exclusive. */
   readonly expiresAt: number | undefined;
+}
+
+/** Who may receive edges that an Application issues: itself always, every Application of the zone, or those listed too. */
+export interface DelegationRule {
+  readonly receivers: 'Same' | 'Zone' | 'Listed';
+  /** Ids, empty unless Listed; one that no Application of the zone has gives nothing. */
+  readonly applications: readonly string[];
 }
 
 export type ApplicationIdentity =
@@ -127,6 +159,12 @@ export interface ResourceEntry {
   readonly operationEnforcement: 'Declared' | 'Uniform';
   /** Seconds. */
   readonly mandateTTL: number | undefined;
+  /** The gateway passes the verified mandate on instead of removing it. */
+  readonly forwardMandate: boolean;
+  /** Each of its mandates admits one request. */
+  readonly singleUse: boolean;
+  /** Required: only mandates bound to a key. */
+  readonly proofOfPossession: 'Optional' | 'Required';
 }
 
 /** Which requests need which scopes: upper-case methods and a path template (`/a/{id}/b`, a last `/**`). */
@@ -144,6 +182,8 @@ export interface GrantEntry {
   readonly resource: string;
   readonly scopes: readonly string[];
   readonly subjects: readonly GrantSubject[];
+  /** How far its scopes may travel along edges: not at all, between sessions of its Application, or in the zone. */
+  readonly delegation: 'None' | 'SameApplication' | 'Zone';
   /** Unix seconds, exclusive. */
   readonly expiresAt: number | undefined;
 }

@@ -1,9 +1,15 @@
 /** Application → the principal's entry in its zone's snapshot. */
 import type { Application } from '../api/application.ts';
-import type { ApplicationEntry, ApplicationIdentity, KeySource, PublicJWK } from '../authority/snapshot.ts';
+import type {
+  ApplicationEntry,
+  ApplicationIdentity,
+  DelegationRule,
+  KeySource,
+  PublicJWK,
+} from '../authority/snapshot.ts';
 import { parseEnd } from './instants.ts';
 import { checkJWK, thumbprint } from './jwks.ts';
-import { dottedID, path, refuse, type Refusal } from './outcome.ts';
+import { dottedID, path, referencedID, refuse, type Refusal } from './outcome.ts';
 import { perObject } from './perObject.ts';
 
 type Identity = Application['spec']['identities'][number];
@@ -16,8 +22,14 @@ export const toApplicationEntry = perObject((object: Application): ApplicationEn
   name: object.metadata.name,
   identities: object.spec.identities.flatMap((identity) => toIdentity(identity, object.metadata.namespace)),
   subjectAudiences: object.spec.subjectAudiences ?? [],
+  delegation: toDelegationRule(object),
   expiresAt: object.spec.expiresAt === undefined ? undefined : parseEnd(object.spec.expiresAt),
 }));
+
+function toDelegationRule({ metadata, spec: { delegation } }: Application): DelegationRule {
+  const { receivers, applications = [] } = delegation;
+  return { receivers, applications: applications.map((reference) => referencedID(reference, metadata.namespace)) };
+}
 
 function toIdentity(identity: Identity, namespace: string): readonly ApplicationIdentity[] {
   const { serviceAccount, oidc, privateKeyJWT, clientSecret } = identity;

@@ -119,6 +119,7 @@ export function toGrantEntry(grant: Grant, application: Application, resource: R
     resource: resource.spec.identifier,
     scopes: grant.spec.scopes,
     subjects: (grant.spec.subjects ?? [{ application: {} }]).flatMap(toSubject),
+    delegation: grant.spec.delegation,
     expiresAt: grantPeriod(grant).expiresAt,
   };
   lastEntry.set(grant, entry);

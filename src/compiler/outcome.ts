@@ -63,6 +63,11 @@ export const path = (object: AnyKindObject): string => namesOf(object).path;
 /** `<namespace>.<name>`: unambiguous, since our names hold no dot. */
 export const dottedID = (object: AnyKindObject): string => namesOf(object).dottedID;
 
+/** The dotted id of what a `{name, namespace?}` in an object of namespace `own` refers to, whether it exists or not. */
+export function referencedID(reference: { name: string; namespace?: string | undefined }, own: string): string {
+  return `${reference.namespace ?? own}.${reference.name}`;
+}
+
 /** Key of the verdict map. */
 export const verdictKey = (object: AnyKindObject): string => namesOf(object).verdictKey;
 

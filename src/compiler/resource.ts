@@ -19,7 +19,10 @@ export const toResourceEntry = perObject(({ metadata, spec }: Resource): Resourc
   upstream: toUpstream(spec.upstream, metadata.namespace),
   operations: spec.operations ?? [],
   operationEnforcement: spec.operationEnforcement,
-  mandateTTL: spec.mandate?.ttl === undefined ? undefined : Math.floor(parseSpan(spec.mandate.ttl) / 1000),
+  mandateTTL: spec.mandate.ttl === undefined ? undefined : Math.floor(parseSpan(spec.mandate.ttl) / 1000),
+  forwardMandate: spec.forwardMandate,
+  singleUse: spec.mandate.singleUse,
+  proofOfPossession: spec.mandate.proofOfPossession,
 }));
 
 function toUpstream(upstream: Resource['spec']['upstream'], namespace: string): string | undefined {

@@ -31,9 +31,11 @@ export function resolveTarget(revocation: Revocation, zone: Zone, targets: Grant
 }
 
 function toZoneTarget(revocation: Revocation, zone: Zone): Resolved {
-  const { session, rootSession, mandate, subject } = revocation.spec.target;
+  const { session, rootSession, agentSession, delegationEdge, mandate, subject } = revocation.spec.target;
   if (session !== undefined) return { target: { type: 'session', sid: session } };
   if (rootSession !== undefined) return { target: { type: 'rootSession', rootSid: rootSession } };
+  if (agentSession !== undefined) return { target: { type: 'agentSession', id: agentSession } };
+  if (delegationEdge !== undefined) return { target: { type: 'delegationEdge', id: delegationEdge } };
   if (mandate !== undefined) return { target: { type: 'mandate', jti: mandate } };
   if (!subject) return { target: { type: 'everything' } };
   if (zone.spec.subjectIssuers?.some(({ name }) => name === subject.issuer))
@@ -106,8 +108,8 @@ const SKEW_MS = 5000;
 /** Unix milliseconds: from then on all that was issued before has expired. */
 export function completeAt(revocation: Revocation): number {
   const { issuedBefore, createdAt } = instants(revocation);
-  const { session, rootSession, mandate } = revocation.spec.target;
-  const isByID = (session ?? rootSession ?? mandate) !== undefined;
+  const { session, rootSession, agentSession, delegationEdge, mandate } = revocation.spec.target;
+  const isByID = (session ?? rootSession ?? agentSession ?? delegationEdge ?? mandate) !== undefined;
   return (isByID ? createdAt : (issuedBefore ?? createdAt)) + LONGEST_LIFE_MS + SKEW_MS;
 }
 
@@ -124,9 +126,11 @@ export const revocationFields = perObject(({ metadata, spec }: Revocation) => ({
 }));
 
 function toTargetText(target: Revocation['spec']['target'], own: string): string {
-  const { session, rootSession, mandate, application, subject, resource } = target;
+  const { session, rootSession, agentSession, delegationEdge, mandate, application, subject, resource } = target;
   if (session !== undefined) return `session ${session}`;
   if (rootSession !== undefined) return `root session ${rootSession}`;
+  if (agentSession !== undefined) return `agent session ${agentSession}`;
+  if (delegationEdge !== undefined) return `delegation edge ${delegationEdge}`;
   if (mandate !== undefined) return `mandate ${mandate}`;
   if (application) return `application ${application.namespace ?? own}/${application.name}`;
   if (subject) return `subject ${subject.issuer}:${subject.sub}`;

@@ -1,10 +1,16 @@
 /** Zone → the settings of its snapshot, its keys and its active policy. */
 import type { PolicySetRevision } from '../api/policySetRevision.ts';
 import type { Zone } from '../api/zone.ts';
-import type { SubjectIssuer, VerificationKey, ZoneSnapshot } from '../authority/snapshot.ts';
+import type {
+  AgentLimits,
+  StepUpSettings,
+  SubjectIssuer,
+  VerificationKey,
+  ZoneSnapshot,
+} from '../authority/snapshot.ts';
 import { toKeySource } from './application.ts';
 import { parseSpan } from './instants.ts';
-import { dottedID, path } from './outcome.ts';
+import { dottedID, path, referencedID } from './outcome.ts';
 import { perObject } from './perObject.ts';
 import { selectRevision } from './policySetRevision.ts';
 import type { VerdictCondition } from './verdict.ts';
@@ -29,10 +35,26 @@ export const toZoneSettings = perObject((zone: Zone): ZoneSettings => {
     mandateTTL: seconds(spec.tokens.mandateTTL),
     sessionTTL: seconds(spec.tokens.sessionTTL),
     mintsPerMinute: spec.limits.mintsPerMinute,
+    limits: toAgentLimits(spec.limits),
+    stepUp: toStepUpSettings(zone),
     staleAfter: seconds(spec.enforcement.staleAfter),
     subjectIssuers: new Map((spec.subjectIssuers ?? []).map((issuer) => [issuer.name, toSubjectIssuer(issuer)])),
   };
 });
+
+function toAgentLimits(limits: Zone['spec']['limits']): AgentLimits {
+  const { agentSessions, agentSessionsPerApplication, children, depth } = limits;
+  return { agentSessions, agentSessionsPerApplication, children, depth };
+}
+
+function toStepUpSettings({ metadata: { namespace }, spec: { stepUp } }: Zone): StepUpSettings {
+  return {
+    operatorTTL: seconds(stepUp.operatorTTL),
+    subjectTTL: seconds(stepUp.subjectTTL),
+    approverApplications: (stepUp.approverApplications ?? []).map((reference) => referencedID(reference, namespace)),
+    allowServiceAccounts: stepUp.allowServiceAccounts,
+  };
+}
 
 function toSubjectIssuer(source: NonNullable<Zone['spec']['subjectIssuers']>[number]): SubjectIssuer {
   const { name, issuer, groupsClaim, claims = [] } = source;

@@ -43,7 +43,13 @@ export const SAMPLES: readonly Manifest[] = [
     },
     tokens: { mandateTTL: '2m30s', sessionTTL: '0.5h' },
     keys: { rotateEvery: '720h', publishBefore: '15m', overlap: '24h', revoke: ['k1'] },
-    limits: { mintsPerMinute: 100 },
+    limits: { agentSessions: 500, agentSessionsPerApplication: 50, children: 3, depth: 4, mintsPerMinute: 100 },
+    stepUp: {
+      operatorTTL: '8h',
+      subjectTTL: '5m',
+      approverApplications: [{ name: 'portal' }, { name: 'app', namespace: 'mobile' }],
+      allowServiceAccounts: true,
+    },
     subjectIssuers: [
       { name: 'corp', issuer: 'https://login.example.com', jwksURL, groupsClaim: 'groups', claims: ['department'] },
       { name: 'partners', issuer: 'https://partners.example.com', jwks },
@@ -61,6 +67,7 @@ export const SAMPLES: readonly Manifest[] = [
       { clientSecret: { sha256: [HEX] } },
     ],
     subjectAudiences: ['shop-assistant'],
+    delegation: { receivers: 'Listed', applications: [{ name: 'worker' }, { name: 'tools', namespace: 'platform' }] },
     expiresAt: '2099-12-31T23:59:59.5+02:00',
   }),
   of('Resource', {
@@ -76,7 +83,8 @@ export const SAMPLES: readonly Manifest[] = [
       { methods: ['GET'], path: '/', scopes: ['orders:read'] },
     ],
     operationEnforcement: 'Uniform',
-    mandate: { ttl: '90s' },
+    forwardMandate: true,
+    mandate: { ttl: '90s', singleUse: true, proofOfPossession: 'Required' },
   }),
   of('Resource', {
     zoneRef: { name: 'shop' },
@@ -95,6 +103,7 @@ export const SAMPLES: readonly Manifest[] = [
       { group: { issuer: 'corp', group: 'staff' } },
       { anyUser: {} },
     ],
+    delegation: 'Zone',
     notBefore: '2026-01-01T00:00:00Z',
     expiresAt: '2096-02-29T00:00:00Z',
   }),
@@ -109,6 +118,16 @@ export const SAMPLES: readonly Manifest[] = [
     zoneRef: { name: 'shop' },
     reason: 'incident 7',
     target: { application: { name: 'assistant', namespace: 'agents' } },
+  }),
+  of('Revocation', {
+    zoneRef: { name: 'shop' },
+    reason: 'runs wild',
+    target: { agentSession: '0193a5f0-0000-7000-8000-000000000001' },
+  }),
+  of('Revocation', {
+    zoneRef: { name: 'shop' },
+    reason: 'too wide',
+    target: { delegationEdge: '0193a5f0-0000-7000-8000-000000000002' },
   }),
   of('Policy', {
     rego: 'package caracal.policy.sample\n\nallow := true\n',

@@ -25,6 +25,7 @@ export function application(entry: Partial<ApplicationEntry> = {}): ApplicationE
     name: 'cart',
     identities: [{ type: 'serviceAccount', namespace: 'shop', name: 'cart' }],
     subjectAudiences: ['web'],
+    delegation: { receivers: 'Same', applications: [] },
     expiresAt: undefined,
     ...entry,
   };
@@ -43,6 +44,9 @@ export function resource(entry: Partial<ResourceEntry> = {}): ResourceEntry {
     operations: [],
     operationEnforcement: 'Declared',
     mandateTTL: undefined,
+    forwardMandate: false,
+    singleUse: false,
+    proofOfPossession: 'Optional',
     ...entry,
   };
 }
@@ -57,6 +61,7 @@ export function grant(entry: Partial<GrantEntry> = {}): GrantEntry {
     resource: PAYMENTS,
     scopes: ['read'],
     subjects: [{ type: 'application' }],
+    delegation: 'SameApplication',
     expiresAt: undefined,
     ...entry,
   };
@@ -79,6 +84,8 @@ export function zone({ applications, resources, grants, ...rest }: ZoneParts = {
     mandateTTL: 300,
     sessionTTL: 3600,
     mintsPerMinute: 60_000,
+    limits: { agentSessions: 1000, agentSessionsPerApplication: 200, children: 10, depth: 10 },
+    stepUp: { operatorTTL: 14_400, subjectTTL: 900, approverApplications: [], allowServiceAccounts: false },
     staleAfter: 10,
     subjectIssuers: new Map([
       ['corp', { name: 'corp', issuer: 'https://id', keys: { jwksURL: 'https://id/jwks' }, claims: ['dept'] }],

@@ -156,9 +156,29 @@ describe('the entry of an Application', () => {
         { type: 'clientSecret', sha256: ['ab', 'cd'] },
       ],
       subjectAudiences: ['web'],
+      delegation: { receivers: 'Same', applications: [] },
       expiresAt: NOW / 1000 + 90,
     });
     expect(result.verdicts.get(CART)!.fields).toEqual({ identity: 'serviceAccount,oidc,privateKeyJWT,clientSecret' });
+  });
+});
+
+describe('who may receive from an Application', () => {
+  const ruleOf = (delegation: Application['spec']['delegation']) => {
+    const { snapshot } = compileAt(shop({ applications: [application({ delegation })] }));
+    return snapshot.zones.get('shop.main')!.applications.get('shop.cart')!.delegation;
+  };
+
+  it('is told by id, in the own namespace where none is named, and whether it exists or not', () => {
+    const applications = [{ name: 'till' }, { name: 'teller', namespace: 'bank' }];
+    expect(ruleOf({ receivers: 'Listed', applications })).toEqual({
+      receivers: 'Listed',
+      applications: ['shop.till', 'bank.teller'],
+    });
+  });
+
+  it('lists nobody where no list is written', () => {
+    expect(ruleOf({ receivers: 'Zone' })).toEqual({ receivers: 'Zone', applications: [] });
   });
 });
 

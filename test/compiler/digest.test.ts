@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createCompiler } from '../../src/compiler/compile.ts';
 import type { World } from '../../src/compiler/world.ts';
 import {
+  LIMITS,
   NOW,
   application,
   at,
@@ -30,7 +31,9 @@ const changes: Readonly<Record<string, Partial<World>>> = {
   },
   'a freeze': { zones: [zone({ freeze: { reason: 'x' } })] },
   'a lifetime': { zones: [zone({ tokens: { mandateTTL: '4m', sessionTTL: '60m' } })] },
-  'a limit': { zones: [zone({ limits: { mintsPerMinute: 7 } })] },
+  'a limit': { zones: [zone({ limits: { ...LIMITS, mintsPerMinute: 7 } })] },
+  'a limit of agent sessions': { zones: [zone({ limits: { ...LIMITS, children: 7 } })] },
+  'a setting of step-ups': { zones: [zone({ stepUp: { ...zone().spec.stepUp, allowServiceAccounts: true } })] },
   'the staleness': { zones: [zone({ enforcement: { staleAfter: '5s' } })] },
   'a subject issuer': {
     zones: [zone({ subjectIssuers: [{ name: 'corp', issuer: 'https://id', jwksURL: 'https://id/jwks' }] })],
@@ -43,6 +46,10 @@ const changes: Readonly<Record<string, Partial<World>>> = {
   'no policy': { policySetRevisions: [] },
   'an identity': { applications: [application({ identities: [{ serviceAccount: { name: 'other' } }] })] },
   'the end of an Application': { applications: [application({ expiresAt: at(60) })] },
+  'who may receive from an Application': { applications: [application({ delegation: { receivers: 'Zone' } })] },
+  'how far a Grant travels': { grants: [grant({ delegation: 'None' })] },
+  'whether mandates are forwarded': { resources: [resource({ forwardMandate: true })] },
+  'the form of mandates': { resources: [resource({ mandate: { singleUse: true, proofOfPossession: 'Optional' } })] },
   'an operation': { resources: [resource({ operations: [{ methods: ['GET'], path: '/', scopes: ['read'] }] })] },
   'an upstream': { resources: [resource({ upstream: { url: 'https://up' } })] },
   'who protects a Resource': { resources: [resource({ protectedBy: [{ serviceAccount: 'gw' }] })] },

@@ -202,6 +202,7 @@ describe('the entry of a Grant', () => {
               resource: 'resource://payments.shop',
               scopes: ['read'],
               subjects: [{ type: 'application' }],
+              delegation: 'SameApplication',
               expiresAt: NOW / 1000 + 60,
             },
           ],
@@ -209,6 +210,11 @@ describe('the entry of a Grant', () => {
       ]),
     );
     expect(result.verdicts.get(GRANT)!.fields).toEqual({ scopes: 'read' });
+  });
+
+  it.each(['None', 'SameApplication', 'Zone'] as const)('says how far it may travel: %s', (delegation) => {
+    const { snapshot } = compileAt(shop(only({ delegation })));
+    expect(snapshot.zones.get('shop.main')!.grants.get(KEY)![0]!.delegation).toBe(delegation);
   });
 
   it('holds every form of subject', () => {

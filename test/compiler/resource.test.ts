@@ -209,7 +209,8 @@ describe('the entry of a Resource', () => {
 
   it('holds the whole of the spec that verifiers need', () => {
     const operations = [operation('GET', '/a')];
-    const spec = { operations, protectedBy: [{ serviceAccount: 'gw' }], mandate: { ttl: '90s' } };
+    const mandate = { ttl: '90s', singleUse: true, proofOfPossession: 'Required' } as const;
+    const spec = { operations, protectedBy: [{ serviceAccount: 'gw' }], mandate, forwardMandate: true };
     expect(entryOf({ ...spec, upstream: { url: 'https://up/base' }, operationEnforcement: 'Uniform' })).toEqual({
       identifier: 'resource://payments.shop',
       uid: 'uid-shop-payments',
@@ -222,6 +223,9 @@ describe('the entry of a Resource', () => {
       operations,
       operationEnforcement: 'Uniform',
       mandateTTL: 90,
+      forwardMandate: true,
+      singleUse: true,
+      proofOfPossession: 'Required',
     });
   });
 

@@ -21,6 +21,8 @@ describe('a Revocation in the namespace of its Zone', () => {
   it.each<[string, Revocation['spec']['target'], object]>([
     ['a session', { session: SID }, { type: 'session', sid: SID }],
     ['a root session', { rootSession: SID }, { type: 'rootSession', rootSid: SID }],
+    ['an agent session', { agentSession: SID }, { type: 'agentSession', id: SID }],
+    ['a delegation edge', { delegationEdge: SID }, { type: 'delegationEdge', id: SID }],
     ['a mandate', { mandate: SID }, { type: 'mandate', jti: SID }],
     ['an Application', { application: { name: 'cart' } }, { type: 'application', id: 'shop.cart' }],
     ['a Resource', { resource: { name: 'payments' } }, { type: 'resource', identifier: 'resource://payments.shop' }],
@@ -71,6 +73,8 @@ describe('a Revocation of another namespace', () => {
       { everything: {} },
       { session: SID },
       { rootSession: SID },
+      { agentSession: SID },
+      { delegationEdge: SID },
       { mandate: SID },
       { subject: { issuer: 'corp', sub: 'alice' } },
       { application: { name: 'cart', namespace: 'shop' } },

@@ -47,6 +47,14 @@ function meta(named: Named, name: string): ObjectMeta {
   };
 }
 
+export const LIMITS: Zone['spec']['limits'] = {
+  agentSessions: 1000,
+  agentSessionsPerApplication: 200,
+  children: 10,
+  depth: 10,
+  mintsPerMinute: 60_000,
+};
+
 export function zone(spec: Partial<Zone['spec']> = {}, named: Named = {}): Zone {
   return {
     apiVersion: API_VERSION,
@@ -57,7 +65,8 @@ export function zone(spec: Partial<Zone['spec']> = {}, named: Named = {}): Zone 
       allowedNamespaces: { from: 'Same' },
       tokens: { mandateTTL: '5m', sessionTTL: '60m' },
       keys: { rotateEvery: '720h', publishBefore: '10m', overlap: '24h' },
-      limits: { mintsPerMinute: 60_000 },
+      limits: LIMITS,
+      stepUp: { operatorTTL: '4h', subjectTTL: '15m', allowServiceAccounts: false },
       enforcement: { staleAfter: '10s' },
       ...spec,
     },
@@ -69,7 +78,12 @@ export function application(spec: Partial<Application['spec']> = {}, named: Name
     apiVersion: API_VERSION,
     kind: 'Application',
     metadata: meta(named, 'cart'),
-    spec: { zoneRef: { name: 'main' }, identities: [{ serviceAccount: { name: named.name ?? 'cart' } }], ...spec },
+    spec: {
+      zoneRef: { name: 'main' },
+      identities: [{ serviceAccount: { name: named.name ?? 'cart' } }],
+      delegation: { receivers: 'Same' },
+      ...spec,
+    },
   };
 }
 
@@ -84,6 +98,8 @@ export function resource(spec: Partial<Resource['spec']> = {}, named: Named = {}
       type: 'HTTP',
       scopes: [{ name: 'read' }, { name: 'write' }],
       operationEnforcement: 'Declared',
+      forwardMandate: false,
+      mandate: { singleUse: false, proofOfPossession: 'Optional' },
       ...spec,
     },
   };
@@ -99,6 +115,7 @@ export function grant(spec: Partial<Grant['spec']> = {}, named: Named = {}): Gra
       applicationRef: { name: 'cart' },
       resourceRef: { name: 'payments' },
       scopes: ['read'],
+      delegation: 'SameApplication',
       ...spec,
     },
   };

@@ -262,6 +262,8 @@ describe('the settings of a Zone', () => {
       sessionTTL: 1800,
       staleAfter: 120,
       mintsPerMinute: 60_000,
+      limits: { agentSessions: 1000, agentSessionsPerApplication: 200, children: 10, depth: 10 },
+      stepUp: { operatorTTL: 14_400, subjectTTL: 900, approverApplications: [], allowServiceAccounts: false },
       subjectIssuers: new Map([
         [
           'corp',
@@ -275,6 +277,18 @@ describe('the settings of a Zone', () => {
         ],
         ['lab', { name: 'lab', issuer: 'https://id.lab', keys: { jwks: { keys: [{ kty: 'EC' }] } }, claims: [] }],
       ]),
+    });
+  });
+
+  it('name approver applications by id, in the Zone’s namespace where none is named, and whether they exist or not', () => {
+    const approverApplications = [{ name: 'portal' }, { name: 'app', namespace: 'bank' }];
+    const stepUp = { operatorTTL: '1h30m', subjectTTL: '90s', approverApplications, allowServiceAccounts: true };
+    const { snapshot } = compileAt(shop({ zones: [zone({ stepUp })] }));
+    expect(snapshot.zones.get('shop.main')!.stepUp).toEqual({
+      operatorTTL: 5400,
+      subjectTTL: 90,
+      approverApplications: ['shop.portal', 'bank.app'],
+      allowServiceAccounts: true,
     });
   });
 

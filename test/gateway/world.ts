@@ -22,6 +22,9 @@ export const ORDERS: FeedResource = {
     { methods: ['GET', 'PUT', 'POST', 'DELETE'], path: '/files/**', scopes: ['orders:read'] },
   ],
   operation_enforcement: 'Declared',
+  forward_mandate: false,
+  single_use: false,
+  proof_of_possession: 'Optional',
 };
 
 export interface Received {

@@ -271,7 +271,10 @@ describe('limits', () => {
   it('of a zone hold for the zone alone, with the time to wait', async () => {
     const before = sts.world();
     const [shop, bank] = before.zones;
-    await sts.apply((world) => ({ ...world, zones: [zone({ ...shop!.spec, limits: { mintsPerMinute: 6 } }), bank!] }));
+    await sts.apply((world) => ({
+      ...world,
+      zones: [zone({ ...shop!.spec, limits: { ...shop!.spec.limits, mintsPerMinute: 6 } }), bank!],
+    }));
     const answers = [];
     for (let round = 0; round < 4; round += 1) answers.push(await ask());
     const limited = answers.filter(({ status }) => status === 429);

@@ -98,6 +98,8 @@ export function lineageIDs({ session, edges }: Lineage, runtime: RuntimeView) {
     sessions: all.map(({ id }) => id),
     edges: edges.map(({ id }) => id),
     sids: all.flatMap(({ sid, subjectSid }) => [sid, ...(subjectSid === undefined ? [] : [subjectSid])]),
+    applications: [...new Set(all.map(({ application }) => application.id))],
+    since: Math.min(...all.map(({ startedAt }) => startedAt), ...edges.map(({ createdAt }) => createdAt)),
   };
 }
 

@@ -58,6 +58,8 @@ function toChange(members: Members): AuthorityChange {
 function toResource(members: Members): FeedResource {
   const enforcement = members['operation_enforcement'];
   if (enforcement !== 'Declared' && enforcement !== 'Uniform') throw wrong('operation_enforcement');
+  const possession = members['proof_of_possession'];
+  if (possession !== 'Optional' && possession !== 'Required') throw wrong('proof_of_possession');
   return {
     identifier: toText(members, 'identifier'),
     namespace: toText(members, 'namespace'),
@@ -71,6 +73,9 @@ function toResource(members: Members): FeedResource {
       return { methods: toTexts(parts, 'methods'), path: toText(parts, 'path'), scopes };
     }),
     operation_enforcement: enforcement,
+    forward_mandate: toBoolean(members, 'forward_mandate'),
+    single_use: toBoolean(members, 'single_use'),
+    proof_of_possession: possession,
     ...(members['upstream'] !== undefined && { upstream: toText(members, 'upstream') }),
   };
 }

@@ -66,6 +66,9 @@ function toFeedResource(resource: ResourceEntry, isForwarded: boolean): FeedReso
     scopes,
     operations,
     operation_enforcement: operationEnforcement,
+    forward_mandate: resource.forwardMandate,
+    single_use: resource.singleUse,
+    proof_of_possession: resource.proofOfPossession,
     ...(isForwarded && upstream !== undefined && { upstream }),
   };
 }
