@@ -122,8 +122,8 @@ export interface DecisionRecord {
   /** Unix milliseconds. */
   readonly at: number;
   readonly requestID: string;
-  readonly kind: 'exchange' | 'refusal';
-  readonly outcome: 'permit' | 'denial' | 'error';
+  readonly kind: 'exchange' | 'refusal' | 'act';
+  readonly outcome: 'permit' | 'denial' | 'error' | 'done';
   /** Set exactly when outcome is permit. */
   readonly jti?: string;
   /** Unix seconds; set exactly when outcome is permit. */
@@ -140,4 +140,25 @@ export interface DecisionRecord {
   /** The input of each scope's decision, so that it can be replayed. */
   readonly inputs?: readonly PolicyInput[];
   readonly outcomes?: readonly PolicyOutcome[];
+  /** Set exactly when kind is act. */
+  readonly act?: RuntimeAct;
+}
+
+/** What was done to a zone's runtime state. */
+export interface RuntimeAct {
+  readonly name:
+    | 'session.started'
+    | 'session.ended'
+    | 'session.suspended'
+    | 'session.resumed'
+    | 'session.lease'
+    | 'delegation.created'
+    | 'delegation.revoked'
+    | 'challenge.opened'
+    | 'challenge.decided'
+    | 'expired';
+  /** An application id, `operator:<user>`, `subject:<issuer>:<sub>`, or `time`. */
+  readonly by: string;
+  /** Each with its kind, id and status from then on. */
+  readonly objects: readonly Readonly<Record<string, unknown>>[];
 }

@@ -24,7 +24,7 @@ export async function decide(
   issued: Issued = { at: now, epoch: zone.epoch },
 ): Promise<Decided> {
   const { snapshot } = zone;
-  const checked = checkExchange(snapshot, request, now, issued);
+  const checked = checkExchange(snapshot, request, now, issued, zone.runtime);
   if (checked.type === 'denial') return { result: checked, zone, inputs: [], outcomes: [] };
   const outcomes = await policies.evaluate(snapshot.uid, checked.policyDigest, checked.inputs);
   return { result: decideExchange(checked, outcomes, snapshot, now), zone, inputs: checked.inputs, outcomes };

@@ -1,6 +1,7 @@
 /** The token exchange (RFC 8693): parse → authenticate → decide → record → mint → respond. */
 import { LIFECYCLE_SCOPE } from '../authority/checks.ts';
-import type { MandateClaims, MandateUse } from '../authority/claims.ts';
+import { lineageIDs, resolveLineage, type Lineage } from '../authority/agents/lineage.ts';
+import type { MandateClaims } from '../authority/claims.ts';
 import { toBasis } from '../authority/basis.ts';
 import { uuidv7 } from '../authority/clock.ts';
 import type { DecisionRecord, ExchangeRequest, Permit } from '../authority/decision.ts';
@@ -49,7 +50,7 @@ export async function exchange(call: ExchangeCall, ports: ExchangePorts): Promis
   const form = parseTokenForm(call.body);
   const credentials = readCredentials(form, call.authorization);
   const { client, subject, zone } = await authenticate(form, credentials, call, ports);
-  const request = toRequest(form, client, subject, zone);
+  const request = toRequest(form, client, subject, zone, ports.clock.now());
   limitMints(zone, ports);
   signingKeyOf(zone, ports);
   const { decided, record } = await decideAndRecord(request, call, toEffects(client, subject), ports);
@@ -124,12 +125,13 @@ function toRequest(
   form: TokenForm,
   { principal }: Authenticated,
   { subject, subjectIssuer, sid, rootSid, notAfter, login, from }: AuthenticatedSubject,
-  { snapshot }: ServedZone,
+  { snapshot, runtime }: ServedZone,
+  now: number,
 ): ExchangeRequest {
   const use = chooseUse(form, from);
   checkTTLCap(form.ttlSeconds, use);
   if (use === 'resource') checkTarget(form);
-  return {
+  const request: ExchangeRequest = {
     zoneID: snapshot.id,
     principal,
     subject,
@@ -143,10 +145,42 @@ function toRequest(
     notAfter,
     ...(login && { login }),
   };
+  return withinSession(request, form, from, { snapshot, runtime }, now);
 }
 
-function chooseUse({ scopes, resources, use }: TokenForm, from: AuthenticatedSubject['from']): MandateUse {
-  if (use === 'resource') return 'resource';
+/** Within an agent session, whose authority it is comes from our records of it: the root of its chain. */
+function withinSession(
+  request: ExchangeRequest,
+  { agentSessionID, delegationEdgeID }: TokenForm,
+  from: AuthenticatedSubject['from'],
+  { snapshot, runtime }: Pick<ServedZone, 'snapshot' | 'runtime'>,
+  now: number,
+): ExchangeRequest {
+  if (agentSessionID === undefined && delegationEdgeID === undefined) return request;
+  const { principal, subject } = request;
+  const application = { id: principal.applicationID, uid: principal.applicationUID };
+  const named = {
+    ...request,
+    ...(agentSessionID !== undefined && { agentSessionID }),
+    ...(delegationEdgeID !== undefined && { delegationEdgeID }),
+  };
+  const lineage = resolveLineage({ agentSessionID, delegationEdgeID, application }, runtime, snapshot, now);
+  if (lineage?.type !== 'lineage') return named;
+  const { root } = lineage;
+  if (from !== 'application' && !(subject.issuer === root.subject.issuer && subject.sub === root.subject.sub))
+    throw new OAuthError('invalid_request', 'subject_token is of another subject than the agent session acts for');
+  return {
+    ...named,
+    subject: root.subject,
+    ...(root.subjectIssuer !== undefined && { subjectIssuer: root.subjectIssuer }),
+    ...(root.application.uid !== application.uid && { root: root.application }),
+    rootSid: root.rootSid,
+    lineage: lineageIDs(lineage, runtime),
+  };
+}
+
+function chooseUse({ scopes, resources, use, agentSessionID }: TokenForm, from: AuthenticatedSubject['from']) {
+  if (use === 'resource' || agentSessionID !== undefined) return 'resource';
   const isLifecycle = scopes?.length === 1 && scopes[0] === LIFECYCLE_SCOPE;
   if (isLifecycle && from === 'application') return 'session';
   return from === 'idToken' && resources.length === 0 && scopes === undefined ? 'session' : 'resource';
@@ -212,6 +246,7 @@ async function commit(
       consume,
       ...(authorityRecord && { authorityRecord }),
     });
+    if ('conflict' in committed) throw new Error('an exchange that changes no runtime state met a conflict of it');
     if (!committed.ok) throw toReplay(committed.replayed);
     if (authorityRecord) ports.records.set(authorityRecord.sid, authorityRecord);
     if (record.jti !== undefined) ports.decisions.set(record.jti, record);
@@ -315,14 +350,14 @@ function sign(claims: MandateClaims, key: SigningKey): string {
 }
 
 function toClaims(
-  { request, expiresAt, policyDigest }: Permit,
+  { request, expiresAt, policyDigest, lineage }: Permit,
   zone: ServedZone,
   record: DecisionRecord,
   issuer: string,
 ): MandateClaims {
   const { principal, subject, use, resource, scopes, sid, rootSid } = request;
   const isUser = subject.type === 'user';
-  const sub = isUser ? `${subject.issuer}:${subject.sub}` : principal.applicationID;
+  const sub = isUser ? `${subject.issuer}:${subject.sub}` : subject.sub;
   return {
     iss: issuer,
     aud: [resource ?? issuer],
@@ -339,8 +374,29 @@ function toClaims(
     root_sid: rootSid,
     ...(scopes.length > 0 && { scope: scopes.join(' ') }),
     ...(resource !== undefined && { target: [resource] }),
-    ...(isUser && { act: { sub: principal.applicationID } }),
+    ...(sub !== principal.applicationID && { act: { sub: principal.applicationID } }),
+    ...(lineage && toChainClaims(lineage)),
     pol: policyDigest,
     epoch: zone.epoch,
+  };
+}
+
+/** wire.md: the session, and for a delegation the edges root → leaf with who issued each, then the receiver. */
+function toChainClaims({ session, edges }: Lineage): Partial<MandateClaims> {
+  const leaf = edges.at(-1);
+  if (!leaf) return { agent_session_id: session.id };
+  const issuers = edges.map(({ id, issuer, sourceSessionID }) => ({
+    application_id: issuer.id,
+    agent_session_id: sourceSessionID,
+    delegation_edge_id: id,
+  }));
+  return {
+    agent_session_id: session.id,
+    delegation_edge_id: leaf.id,
+    source_session_id: leaf.sourceSessionID,
+    target_session_id: leaf.targetSessionID,
+    delegation_path: leaf.path,
+    hop_count: leaf.path.length,
+    delegation_chain: [...issuers, { application_id: session.application.id, agent_session_id: session.id }],
   };
 }

@@ -1,7 +1,7 @@
 /** Would each of these mandates still be issued? Decided anew from the recorded exchange, under the zone as served now. */
 import * as z from 'zod';
 import { isBasisLive } from '../authority/basis.ts';
-import type { DecisionRecord } from '../authority/decision.ts';
+import type { DecisionRecord, ExchangeRequest } from '../authority/decision.ts';
 import type { RevalidateRequest, RevalidateResponse } from '../authority/feed.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Store } from '../store/store.ts';
@@ -77,13 +77,23 @@ function audienceOf(mandate: string): string | undefined {
 }
 
 /** A mandate whose decision this store does not have is none of ours: an earlier store's, or forged. */
-async function judgeRecorded(jti: string, zone: ServedZone, now: number, ports: RevalidatePorts): Promise<Judgement> {
+export async function judgeRecorded(
+  jti: string,
+  zone: ServedZone,
+  now: number,
+  ports: Pick<RevalidatePorts, 'decisions' | 'store' | 'policies'>,
+): Promise<Judgement> {
   const record = ports.decisions.get(jti) ?? (await ports.store.decisionByJTI(zone.snapshot.uid, jti));
   if (!record?.request || record.outcome !== 'permit') return { valid: false, reason: 'unknown_decision' };
   ports.decisions.set(jti, record);
   const issued = { jti, at: record.at, epoch: record.epoch };
   const { result } = await decide(zone, record.request, now, ports.policies, issued);
   if (result.type === 'denial') return { valid: false, reason: result.reason };
-  const isLive = record.basis !== undefined && isBasisLive(record.basis, record.request, zone.snapshot, now);
-  return isLive ? { valid: true } : { valid: false, reason: 'recreated' };
+  return isLive(record, record.request, zone, now) ? { valid: true } : { valid: false, reason: 'recreated' };
+}
+
+/** A login rests on its Application alone, which the checks know by UID. */
+function isLive({ basis }: DecisionRecord, request: ExchangeRequest, { snapshot }: ServedZone, now: number): boolean {
+  if (request.resource === undefined) return true;
+  return basis !== undefined && isBasisLive(basis, request, snapshot, now);
 }
