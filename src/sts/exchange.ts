@@ -212,7 +212,11 @@ async function commit(
       consume,
       ...(authorityRecord && { authorityRecord }),
     });
-    if (!committed.ok) throw toReplay(committed.replayed);
+    if (!committed.ok) {
+      if ('conflict' in committed)
+        throw new Error('the store reports a conflict of a commit that writes no runtime state');
+      throw toReplay(committed.replayed);
+    }
     if (authorityRecord) ports.records.set(authorityRecord.sid, authorityRecord);
     if (record.jti !== undefined) ports.decisions.set(record.jti, record);
     return committed.zoneEpoch;
