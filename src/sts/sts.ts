@@ -19,6 +19,8 @@ import type { STSPorts } from './ports.ts';
 import { toReplicaReport } from './programmed.ts';
 import { recordRefusal } from './refusals.ts';
 import { addRoutes, type Readiness } from './routes.ts';
+import { createExpiry } from './runtime/expiry.ts';
+import { createRuntimes } from './runtime/runtimes.ts';
 import { createServer, isLoopback } from './server.ts';
 import { readCertificate, watchCertificate, type TLSFiles } from './tls.ts';
 
@@ -48,7 +50,9 @@ const REMEMBERED_RECORDS = 50_000;
 export function createSTS(config: STSConfig, ports: STSPorts): STS {
   checkConfig(config);
   const { clock, log, randomBytes, source, store } = ports;
-  const configuration = createConfiguration(ports);
+  const runtimes = createRuntimes({ store, raised: (zoneUID, raised) => configuration.raised(zoneUID, raised) });
+  const configuration: Configuration = createConfiguration({ ...ports, runtime: (zoneUID) => runtimes.open(zoneUID) });
+  const expiry = createExpiry({ configuration, runtimes, clock, randomBytes, log });
   const keySets = createKeySets({ clock, allowRanges: config.allowJWKSRanges });
   const storeHead = createStoreHead(store, clock);
   const hub = createFeedHub({
@@ -78,6 +82,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     exchange,
     revalidate: { ...exchange, store, now: () => clock.now() },
     bearer: { issuer: config.issuer, workloads: ports.workloads },
+    runtimes,
     hub,
     metrics,
     report,
@@ -89,6 +94,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     async start() {
       await Promise.all([configuration.start(), storeHead.start()]);
       served = true;
+      expiry.start();
       if (config.tls) unwatch = watchCertificate(config.tls, (pair) => setCertificate(server.server, pair), log);
       const url = await server.listen(config.listen);
       log.info({ url, issuer: config.issuer }, 'STS serves');
@@ -97,6 +103,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     report,
     async close() {
       unwatch();
+      expiry.close();
       hub.close();
       await server.close();
       storeHead.close();

@@ -103,6 +103,25 @@ describe('the feed', () => {
     await sts.apply(() => before);
   });
 
+  it('tells how mandates are to be used on each Resource', async () => {
+    const before = sts.world();
+    const [payments, ...others] = before.resources;
+    const spec = {
+      ...payments!.spec,
+      forwardMandate: true,
+      mandate: { singleUse: true, proofOfPossession: 'Required' },
+    } as const;
+    const plain = await (await openFeed(sts)).wait('config');
+    const asOf = (forward: boolean, single: boolean, proof: string) =>
+      expect.objectContaining({ forward_mandate: forward, single_use: single, proof_of_possession: proof });
+    expect(plain.data['resources']).toContainEqual(asOf(false, false, 'Optional'));
+    await sts.apply((world) => ({ ...world, resources: [resource(spec), ...others] }));
+    const strict = await (await openFeed(sts)).wait('config');
+    expect(strict.data['resources']).toContainEqual(asOf(true, true, 'Required'));
+    expect(strict.data['digest']).not.toBe(plain.data['digest']);
+    await sts.apply(() => before);
+  });
+
   it('sends a heartbeat every two seconds', async () => {
     const feed = await openFeed(sts);
     await vi.waitFor(() => expect(names(feed).filter((name) => name === 'heartbeat').length).toBeGreaterThan(2), WAIT);

@@ -13,7 +13,10 @@ const MAX_TTL = 86_400;
 
 const metadata = z
   .record(z.string(), z.unknown())
-  .refine((value) => JSON.stringify(value).length <= MAX_METADATA, `must be at most ${MAX_METADATA} characters of JSON`);
+  .refine(
+    (value) => JSON.stringify(value).length <= MAX_METADATA,
+    `must be at most ${MAX_METADATA} characters of JSON`,
+  );
 
 export const startBody = z
   .strictObject({
@@ -82,10 +85,13 @@ export const delegateBody = z
     path: ['constraints', 'max_depth'],
     message: 'says the same as max_hops and differs from it',
   })
-  .refine(({ resource_id, constraints: { resources } }) => !resource_id || !resources || resources.includes(resource_id), {
-    path: ['resource_id'],
-    message: 'is not among constraints.resources',
-  });
+  .refine(
+    ({ resource_id, constraints: { resources } }) => !resource_id || !resources || resources.includes(resource_id),
+    {
+      path: ['resource_id'],
+      message: 'is not among constraints.resources',
+    },
+  );
 
 export type StartBody = z.output<typeof startBody>;
 export type DelegateBody = z.output<typeof delegateBody>;

@@ -11,11 +11,7 @@ export interface Call {
 }
 
 export interface Callers {
-  route(
-    method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
-    url: string,
-    handle: (call: Call) => Promise<unknown>,
-  ): void;
+  route(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', url: string, handle: (call: Call) => Promise<unknown>): void;
 }
 
 /** `authenticate` throws OAuthError. */

@@ -1,6 +1,14 @@
 /** `/zones/{zone}/agents`: start, list, see, suspend, resume, keep alive and end agent sessions. */
 import type { FastifyRequest } from 'fastify';
-import { isOwn, endSession, heartbeat, resumeSession, startSession, suspendSession, takeLease } from '../../authority/agents/sessions.ts';
+import {
+  isOwn,
+  endSession,
+  heartbeat,
+  resumeSession,
+  startSession,
+  suspendSession,
+  takeLease,
+} from '../../authority/agents/sessions.ts';
 import type { StartSession } from '../../authority/agents/sessions.ts';
 import type { AgentSession } from '../../authority/agents/model.ts';
 import type { Changed } from '../../authority/agents/outcome.ts';
@@ -157,4 +165,3 @@ function show(session: AgentSession, { zone }: Caller) {
 function idOf(request: FastifyRequest): string {
   return (request.params as Readonly<Record<string, string>>)['id'] ?? '';
 }
-
