@@ -1,6 +1,5 @@
 /** Calls of applications on agent sessions and delegations, as JSON over the real STS. */
-import { mandateOf, type Answer, type Form, type TestSTS } from './service.ts';
-import { BY_SECRET } from './service.ts';
+import { BY_SECRET, mandateOf, type Answer, type Form, type TestSTS } from './service.ts';
 import { TILL_SECRET, ZONE } from './shop.ts';
 
 export const BY_TILL = { zone_id: ZONE, application_id: 'shop.till', client_secret: TILL_SECRET } as const;
@@ -14,8 +13,7 @@ export function call(
   mandate: string,
   method: string,
   path: string,
-  body?: unknown,
-  headers: Readonly<Record<string, string>> = {},
+  { body, headers }: { readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> } = {},
 ): Promise<Answer> {
   return sts.send({
     method,
@@ -35,7 +33,7 @@ export async function startAgent(
   application: string,
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<string> {
-  const answer = await call(sts, mandate, 'POST', '/agents', { application_id: application, ...more });
+  const answer = await call(sts, mandate, 'POST', '/agents', { body: { application_id: application, ...more } });
   if (answer.status !== 201) throw new Error(`no session: ${answer.status} ${answer.text}`);
   return String(answer.body['agent_session_id']);
 }

@@ -47,7 +47,7 @@ const results = async (...mandates: readonly string[]) => (await revalidate(sts,
 async function delegated(more: Readonly<Record<string, unknown>> = {}) {
   const source = await startAgent(sts, cart, 'shop.cart');
   const target = await startAgent(sts, till, 'shop.till');
-  const answer = await call(sts, cart, 'POST', '/delegations', edgeOf(source, target, more));
+  const answer = await call(sts, cart, 'POST', '/delegations', { body: edgeOf(source, target, more) });
   return { source, target, answer, edge: String(answer.body['delegation_edge_id']) };
 }
 
@@ -57,9 +57,7 @@ const under = (session: string, edge: string, form: Form = {}) =>
 describe('an agent session', () => {
   it('is started by its application, and answers with all that a client needs', async () => {
     const { status, body } = await call(sts, cart, 'POST', '/agents', {
-      application_id: 'shop.cart',
-      ttl_seconds: 60,
-      labels: ['nightly'],
+      body: { application_id: 'shop.cart', ttl_seconds: 60, labels: ['nightly'] },
     });
     expect(status).toBe(201);
     expect(body).toMatchObject({
@@ -132,7 +130,7 @@ describe('an agent session', () => {
     const session = await startAgent(sts, cart, 'shop.cart');
     expect(errorOf(await call(sts, till, 'GET', `/agents/${session}`))).toBe('404 agent_session_not_found');
     expect(errorOf(await call(sts, till, 'DELETE', `/agents/${session}`))).toBe('404 agent_session_not_found');
-    expect(errorOf(await call(sts, till, 'POST', '/agents', { application_id: 'shop.cart' }))).toBe(
+    expect(errorOf(await call(sts, till, 'POST', '/agents', { body: { application_id: 'shop.cart' } }))).toBe(
       '403 access_denied',
     );
     const stolen = await sts.token({ ...BY_TILL, ...READ, agent_session_id: session, use: 'resource' });
@@ -140,13 +138,13 @@ describe('an agent session', () => {
   });
 
   it('is started once for one Idempotency-Key, and refused for another body', async () => {
-    const key = { 'idempotency-key': 'run-1' };
+    const headers = { 'idempotency-key': 'run-1' };
     const body = { application_id: 'shop.cart', ttl_seconds: 61 };
-    const first = await call(sts, cart, 'POST', '/agents', body, key);
-    const second = await call(sts, cart, 'POST', '/agents', body, key);
+    const first = await call(sts, cart, 'POST', '/agents', { body, headers });
+    const second = await call(sts, cart, 'POST', '/agents', { body, headers });
     expect(second.text).toBe(first.text);
     expect(second.headers['idempotency-replayed']).toBe('true');
-    const other = await call(sts, cart, 'POST', '/agents', { ...body, ttl_seconds: 62 }, key);
+    const other = await call(sts, cart, 'POST', '/agents', { body: { ...body, ttl_seconds: 62 }, headers });
     expect(errorOf(other)).toBe('409 idempotency_key_reused');
   });
 
@@ -154,11 +152,11 @@ describe('an agent session', () => {
     const session = await startAgent(sts, cart, 'shop.cart', { lifecycle: 'service' });
     const taken = await call(sts, cart, 'POST', `/agents/${session}/lease`);
     expect(taken.body).toMatchObject({ status: 'active', lease_generation: 2 });
-    const stale = await call(sts, cart, 'POST', `/agents/${session}/heartbeat`, { status: 'ok', lease_generation: 1 });
+    const stale = await call(sts, cart, 'POST', `/agents/${session}/heartbeat`, { body: { lease_generation: 1 } });
     expect(errorOf(stale)).toBe('409 session_lease_fenced');
-    const kept = await call(sts, cart, 'POST', `/agents/${session}/heartbeat`, { status: 'ok', lease_generation: 2 });
+    const kept = await call(sts, cart, 'POST', `/agents/${session}/heartbeat`, { body: { lease_generation: 2 } });
     expect(kept.body).toMatchObject({ agent: { status: 'active', lease_generation: 2 } });
-    const fenced = await call(sts, cart, 'DELETE', `/agents/${session}`, { lease_generation: 1 });
+    const fenced = await call(sts, cart, 'DELETE', `/agents/${session}`, { body: { lease_generation: 1 } });
     expect(errorOf(fenced)).toBe('409 session_lease_fenced');
     expect((await within(session)).status).toBe(200);
   });
@@ -249,7 +247,7 @@ describe('a delegation', () => {
     const source = await startAgent(sts, cart, 'shop.cart');
     const target = await startAgent(sts, till, 'shop.till');
     const attempt = async (more: Readonly<Record<string, unknown>>) =>
-      errorOf(await call(sts, cart, 'POST', '/delegations', edgeOf(source, target, more)));
+      errorOf(await call(sts, cart, 'POST', '/delegations', { body: edgeOf(source, target, more) }));
     expect(await attempt({ ttl_seconds: undefined })).toBe('400 delegation_expiry_required');
     expect(await attempt({ scopes: ['sealed'] })).toBe('403 delegation_exceeds_parent_authority');
     expect(await attempt({ target_session_id: source })).toBe('404 agent_session_not_found');

@@ -6,7 +6,7 @@ import { endTogether } from './cascade.ts';
 import type { AgentSession, ApplicationRef, DelegationEdge } from './model.ts';
 import { changed, type Changed } from './outcome.ts';
 import { refuse, type AgentRefusal } from './refusal.ts';
-import { isOwn } from './sessions.ts';
+import { isOwn } from './ownership.ts';
 import { mayReceive, reachOf } from './travel.ts';
 
 export interface Delegate {

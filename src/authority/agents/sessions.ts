@@ -5,6 +5,7 @@ import type { ZoneSnapshot } from '../snapshot.ts';
 import { deadPartOfSession, sessionEnd } from './alive.ts';
 import { endTogether, isClosed, subtree, toChange } from './cascade.ts';
 import { passOn } from './edges.ts';
+import { isOwn } from './ownership.ts';
 import type { AgentSession, ApplicationRef, DelegationEdge, Lifecycle } from './model.ts';
 import { changed, type Changed } from './outcome.ts';
 import { refuse, type AgentRefusal } from './refusal.ts';
@@ -149,13 +150,6 @@ function inherit(
   if (edge) return passOn(edge, { id: edgeID, source: parent, target: child }, runtime, now);
   if (inheritParentEdgeID === undefined) return undefined;
   return refuse('parent_delegation_not_active', 'inherit_parent_edge_id names no active edge of the parent');
-}
-
-/** Own: started by this very application, or below a session of it. */
-export function isOwn(session: AgentSession, application: ApplicationRef, runtime: RuntimeView): boolean {
-  if (session.application.uid === application.uid) return true;
-  const parent = session.parentID === undefined ? undefined : runtime.session(session.parentID);
-  return parent !== undefined && isOwn(parent, application, runtime);
 }
 
 /** Ends it with all that hangs on it. `generation`: only if that is who holds the lease now. */

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { delegate, revokeEdge, type Delegate, type Revoked } from '../../authority/agents/edges.ts';
 import type { AgentSession, DelegationEdge } from '../../authority/agents/model.ts';
 import { refuse } from '../../authority/agents/refusal.ts';
-import { isOwn } from '../../authority/agents/sessions.ts';
+import { isOwn } from '../../authority/agents/ownership.ts';
 import { edgesOf, reachOf } from '../../authority/agents/travel.ts';
 import { uuidv7 } from '../../authority/clock.ts';
 import type { RuntimeView } from '../../authority/runtimeIndex.ts';

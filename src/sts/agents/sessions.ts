@@ -1,7 +1,6 @@
 /** `/zones/{zone}/agents`: start, list, see, suspend, resume, keep alive and end agent sessions. */
 import type { FastifyRequest } from 'fastify';
 import {
-  isOwn,
   endSession,
   heartbeat,
   resumeSession,
@@ -11,6 +10,7 @@ import {
 } from '../../authority/agents/sessions.ts';
 import type { StartSession } from '../../authority/agents/sessions.ts';
 import type { AgentSession } from '../../authority/agents/model.ts';
+import { isOwn } from '../../authority/agents/ownership.ts';
 import type { Changed } from '../../authority/agents/outcome.ts';
 import { refuse, type AgentRefusal } from '../../authority/agents/refusal.ts';
 import { uuidv7 } from '../../authority/clock.ts';
@@ -23,7 +23,7 @@ import { emptyBody, fenceBody, heartbeatBody, parseBody, startBody, type StartBo
 import type { Caller } from './caller.ts';
 import { change, parseIdempotencyKey, type ChangePorts } from './change.ts';
 import { toPage } from './page.ts';
-import { bodyOf, type Callers } from './request.ts';
+import { bodyOf, type Call, type Callers } from './request.ts';
 
 export interface SessionRoutePorts extends ChangePorts {
   readonly callers: Callers;
@@ -52,28 +52,28 @@ export function addSessionRoutes(ports: SessionRoutePorts): void {
   callers.route('DELETE', `${BASE}/:id`, async ({ caller, request, reply }) => {
     const { lease_generation: generation } = parseBody(fenceBody, bodyOf(request, {}));
     const act = (session: AgentSession, view: RuntimeView, now: number) => endSession(session, generation, view, now);
-    await changeSession('session.ended', caller, request, act, () => ({}), ports);
+    await changeSession({ name: 'session.ended', act, toBody: () => ({}) }, { caller, request }, ports);
     return reply.code(204).send();
   });
   callers.route('PATCH', `${BASE}/:id/suspend`, async ({ caller, request }) => {
     parseBody(emptyBody, bodyOf(request, {}));
     const toBody = (session: AgentSession) => show(session, caller);
-    return changeSession('session.suspended', caller, request, suspendSession, toBody, ports);
+    return changeSession({ name: 'session.suspended', act: suspendSession, toBody }, { caller, request }, ports);
   });
   callers.route('PATCH', `${BASE}/:id/resume`, async ({ caller, request }) => {
     parseBody(emptyBody, bodyOf(request, {}));
     const toBody = (session: AgentSession) => show(session, caller);
-    return changeSession('session.resumed', caller, request, resumeSession, toBody, ports);
+    return changeSession({ name: 'session.resumed', act: resumeSession, toBody }, { caller, request }, ports);
   });
   callers.route('POST', `${BASE}/:id/heartbeat`, async ({ caller, request }) => {
     const { lease_generation: generation } = parseBody(heartbeatBody, bodyOf(request, {}));
     const act = (session: AgentSession, view: RuntimeView, now: number) => heartbeat(session, generation, view, now);
     const toBody = (session: AgentSession) => ({ agent: toLease(session) });
-    return changeSession('session.lease', caller, request, act, toBody, ports);
+    return changeSession({ name: 'session.lease', act, toBody }, { caller, request }, ports);
   });
   callers.route('POST', `${BASE}/:id/lease`, async ({ caller, request }) => {
     parseBody(emptyBody, bodyOf(request, {}));
-    return changeSession('session.lease', caller, request, takeLease, toLease, ports);
+    return changeSession({ name: 'session.lease', act: takeLease, toBody: toLease }, { caller, request }, ports);
   });
 }
 
@@ -129,12 +129,15 @@ async function proveLogin({ zone, record }: Caller, body: StartBody, { authentic
   throw new OAuthError('invalid_token', 'subject_token is no login of a user with the session subject_session_id');
 }
 
+interface SessionAct<T> {
+  readonly name: RuntimeAct['name'];
+  readonly act: (session: AgentSession, view: RuntimeView, now: number) => Changed<T> | AgentRefusal;
+  readonly toBody: (result: T) => Readonly<Record<string, unknown>>;
+}
+
 function changeSession<T>(
-  name: RuntimeAct['name'],
-  caller: Caller,
-  request: FastifyRequest,
-  act: (session: AgentSession, view: RuntimeView, now: number) => Changed<T> | AgentRefusal,
-  toBody: (result: T) => Readonly<Record<string, unknown>>,
+  { name, act, toBody }: SessionAct<T>,
+  { caller, request }: Pick<Call, 'caller' | 'request'>,
   ports: ChangePorts,
 ): Promise<Readonly<Record<string, unknown>>> {
   const id = idOf(request);

@@ -89,11 +89,10 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
     write(zoneUID, decide) {
       const before = turns.get(zoneUID) ?? Promise.resolve();
       const turn = before.then(() => attempt(zoneUID, decide));
-      const settled = turn.catch(() => undefined);
+      const settled: Promise<unknown> = turn
+        .catch(() => undefined)
+        .finally(() => turns.get(zoneUID) === settled && turns.delete(zoneUID));
       turns.set(zoneUID, settled);
-      void settled.then(() => {
-        if (turns.get(zoneUID) === settled) turns.delete(zoneUID);
-      });
       return turn;
     },
   };
