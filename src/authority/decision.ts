@@ -18,6 +18,8 @@ export const DENIAL_REASONS = {
   SubjectNotPermitted: 'the Application may not present tokens of this user or audience',
   PolicyDenied: 'a policy of the active set denied the scope',
   PolicyNotAllowed: 'no policy of the active set allows the scope',
+  StepUpRequired:
+    'a policy of the active set wants a person to approve, and no one can: the request is for no user, or asks for too much at once',
   PolicyFailed: 'the active set could not be evaluated, which denies',
   LifetimeExhausted: 'what bounds the lifetime (policy, Grant, Application, subject token) leaves less than one second',
 } as const;

@@ -3,6 +3,7 @@ import { checkExchange } from '../authority/checks.ts';
 import { decideExchange } from '../authority/decide.ts';
 import type { Denial, ExchangeRequest, Permit } from '../authority/decision.ts';
 import type { Issued } from '../authority/revocation.ts';
+import type { Hold } from '../authority/stepUp/hold.ts';
 import type { PolicyInput, PolicyOutcome } from '../authority/policyInput.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { ServedZone } from './configuration.ts';
@@ -27,5 +28,13 @@ export async function decide(
   const checked = checkExchange(snapshot, request, now, issued);
   if (checked.type === 'denial') return { result: checked, zone, inputs: [], outcomes: [] };
   const outcomes = await policies.evaluate(snapshot.uid, checked.policyDigest, checked.inputs);
-  return { result: decideExchange(checked, outcomes, snapshot, now), zone, inputs: checked.inputs, outcomes };
+  const decision = decideExchange(checked, outcomes, snapshot, now);
+  const result = decision.type === 'hold' ? toRefusal(decision) : decision;
+  return { result, zone, inputs: checked.inputs, outcomes };
+}
+
+/** No challenge is opened here yet, so that nobody can approve. */
+function toRefusal({ requirements }: Hold): Denial {
+  const tiers = requirements.map(({ policy, tier }) => `${policy} (tier ${tier})`).join(', ');
+  return { type: 'denial', reason: 'StepUpRequired', message: `a person has to approve, as asked for by ${tiers}` };
 }
