@@ -20,6 +20,8 @@ export const DENIAL_REASONS = {
   SubjectNotPermitted: 'the Application may not present tokens of this user or audience',
   PolicyDenied: 'a policy of the active set denied the scope',
   PolicyNotAllowed: 'no policy of the active set allows the scope',
+  StepUpRequired:
+    'a policy of the active set wants a person to approve, and no one can: the request is for no user, or asks for too much at once',
   PolicyFailed: 'the active set could not be evaluated, which denies',
   SessionRequired: 'an edge was named without the agent session that acts under it',
   SessionUnknown: 'the zone has no such agent session of this application',
@@ -123,7 +125,7 @@ export interface DecisionRecord {
   readonly at: number;
   readonly requestID: string;
   readonly kind: 'exchange' | 'refusal' | 'act';
-  readonly outcome: 'permit' | 'denial' | 'error' | 'done';
+  readonly outcome: 'permit' | 'hold' | 'denial' | 'error' | 'done';
   /** Set exactly when outcome is permit. */
   readonly jti?: string;
   /** Unix seconds; set exactly when outcome is permit. */
@@ -140,6 +142,8 @@ export interface DecisionRecord {
   /** The input of each scope's decision, so that it can be replayed. */
   readonly inputs?: readonly PolicyInput[];
   readonly outcomes?: readonly PolicyOutcome[];
+  /** Of a hold: what waits for a person; of a permit: the approval that it spent. */
+  readonly challengeID?: string;
   /** Set exactly when kind is act. */
   readonly act?: RuntimeAct;
 }

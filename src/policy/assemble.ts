@@ -7,7 +7,7 @@ import type { TimeMember } from './inputPaths.ts';
 export const ENTRYPOINT = 'caracal/decision/result';
 
 /** The rules that have a meaning. */
-export const RULES = ['allow', 'deny', 'max_ttl_seconds'] as const;
+export const RULES = ['allow', 'deny', 'step_up', 'max_ttl_seconds'] as const;
 export type RuleName = (typeof RULES)[number];
 
 /** What is known of a module after its check. */

@@ -71,15 +71,19 @@ function checkRule(rule: Node, path: readonly string[]): readonly Problem[] {
   if (path[1] === 'data') {
     return isConstant(rule, head) ? [] : problem(`${name}: package caracal.data.* holds constants only`);
   }
-  if (name === 'step_up') return problem('step_up is not provided by this runtime; remove the rule or use deny');
   if (!isRuleName(name)) return [];
   if (head.args !== undefined) return problem(`${name} is a function; it has to be a rule`);
   if (name === 'allow' && rule.default === true && isTrue(head.value)) {
     return problem('default allow := true would permit everything; write rules that say when to allow');
   }
-  if (name === 'deny' && isObjectRule(head)) return problem('deny is an object here; write deny contains "…" if { … }');
+  if ((name === 'deny' || name === 'step_up') && isObjectRule(head)) return problem(IS_OBJECT[name]);
   return [];
 }
+
+const IS_OBJECT = {
+  deny: 'deny is an object here; write deny contains "…" if { … }',
+  step_up: 'step_up is an object here; write step_up contains {"tier": "…", "approver": "…"} if { … }',
+} as const;
 
 /** `deny["x"] if …`: in Rego v1 an object, which would silently deny nothing it should. */
 function isObjectRule(head: Node): boolean {

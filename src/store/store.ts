@@ -14,6 +14,8 @@ export interface AuthorityRecord {
   readonly subject: PolicySubject;
   /** URL of the user's issuer at the login. */
   readonly subjectIssuer?: string;
+  /** Of the ID token, where it had one: an approval in person repeats its binding here. */
+  readonly nonce?: string;
   /** Unix milliseconds. */
   readonly createdAt: number;
   /** Unix seconds. */

@@ -29,6 +29,14 @@ export const ERRORS = {
     statuses: [401],
     meaning: 'the subject token, or the bearer of an endpoint of gateways, is not valid',
   },
+  interaction_required: {
+    statuses: [401],
+    meaning:
+      'a person has to approve: wait at `/step-up/{challenge_id}`, then send the same request with `challenge_id`',
+  },
+  approval_consumed: { statuses: [409], meaning: 'the approval was spent, and its mandate cannot be told again' },
+  challenge_not_found: { statuses: [404], meaning: 'no challenge has this id' },
+  challenge_not_pending: { statuses: [409], meaning: 'the challenge was decided, has expired, or is of another act' },
   zone_invalid: { statuses: [403], meaning: 'right credential, wrong zone' },
   scope_insufficient: {
     statuses: [403],

@@ -87,8 +87,10 @@ export async function judgeRecorded(
   if (!record?.request || record.outcome !== 'permit') return { valid: false, reason: 'unknown_decision' };
   ports.decisions.set(jti, record);
   const issued = { jti, at: record.at, epoch: record.epoch };
-  const { result } = await decide(zone, record.request, now, ports.policies, issued);
+  const judged = { issued, approved: record.challengeID !== undefined };
+  const { result } = await decide(zone, record.request, now, ports.policies, judged);
   if (result.type === 'denial') return { valid: false, reason: result.reason };
+  if (result.type === 'hold') return { valid: false, reason: 'StepUpRequired' };
   return isLive(record, record.request, zone, now) ? { valid: true } : { valid: false, reason: 'recreated' };
 }
 

@@ -25,6 +25,8 @@ import { addDelegationRoutes } from './agents/delegations.ts';
 import { createCallers } from './agents/request.ts';
 import { addSessionRoutes } from './agents/sessions.ts';
 import type { Runtimes } from './runtime/runtimes.ts';
+import type { Challenges } from './stepUp/challenges.ts';
+import { addStepUpRoutes } from './stepUp/routes.ts';
 import { parseRevalidateRequest, revalidate, type RevalidatePorts } from './revalidate.ts';
 import { parseJSONBody, parseZoneQuery, refuseOtherMethods, refuseQuery, TOKEN_PATH } from './server.ts';
 
@@ -41,6 +43,7 @@ export interface RoutePorts {
   readonly revalidate: RevalidatePorts;
   readonly bearer: BearerPorts;
   readonly runtimes: Runtimes;
+  readonly challenges: Challenges;
   readonly hub: FeedHub;
   readonly metrics: STSMetrics;
   report(): ReplicaReport;
@@ -193,6 +196,8 @@ function addAgents(server: FastifyInstance, ports: RoutePorts): void {
   const change = { runtimes, clock, randomBytes };
   addSessionRoutes({ ...change, callers, authentication });
   addDelegationRoutes({ ...change, callers });
+  const { authorityRecord } = authentication;
+  addStepUpRoutes(server, { ...judging, authorityRecord, challenges: ports.challenges, now: () => clock.now() });
 }
 
 function addProgrammed(server: FastifyInstance, ports: RoutePorts): void {

@@ -22,6 +22,7 @@ import { addRoutes, type Readiness } from './routes.ts';
 import { createExpiry } from './runtime/expiry.ts';
 import { createRuntimes } from './runtime/runtimes.ts';
 import { createServer, isLoopback } from './server.ts';
+import { createChallenges, type Challenges } from './stepUp/challenges.ts';
 import { readCertificate, watchCertificate, type TLSFiles } from './tls.ts';
 
 export interface STSConfig {
@@ -40,6 +41,8 @@ export interface STS {
   /** Serves once the first configuration is compiled. `url` is where it listens. */
   start(): Promise<{ readonly url: string }>;
   report(): ReplicaReport;
+  /** As operators see and decide them. */
+  readonly challenges: Challenges;
   close(): Promise<void>;
 }
 
@@ -71,7 +74,8 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   });
   const replica = Buffer.from(randomBytes(9)).toString('base64url');
   const report = () => toReplicaReport(replica, configuration, hub.streams());
-  const exchange = toExchangePorts(config, ports, configuration, keySets);
+  const challenges = createChallenges({ configuration, runtimes, clock, randomBytes });
+  const exchange = toExchangePorts(config, { ...ports, runtimes }, configuration, keySets);
   const tls = config.tls && readCertificate(config.tls);
   const server = createServer(tls, toServerPorts(ports, configuration, metrics));
   let served = false;
@@ -83,6 +87,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     revalidate: { ...exchange, store, now: () => clock.now() },
     bearer: { issuer: config.issuer, workloads: ports.workloads },
     runtimes,
+    challenges,
     hub,
     metrics,
     report,
@@ -101,6 +106,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
       return { url };
     },
     report,
+    challenges,
     async close() {
       unwatch();
       expiry.close();
@@ -129,7 +135,7 @@ function checkConfig({ issuer, listen, tls }: STSConfig): void {
 
 function toExchangePorts(
   config: STSConfig,
-  ports: STSPorts,
+  ports: STSPorts & Pick<ExchangePorts, 'runtimes'>,
   configuration: Configuration,
   keySets: ReturnType<typeof createKeySets>,
 ): ExchangePorts {
@@ -151,6 +157,7 @@ function toExchangePorts(
     authentication,
     policies: ports.policies,
     store,
+    runtimes: ports.runtimes,
     signingKey: createSigningKeys(ports.signingKeys, () => clock.now()),
     clock,
     randomBytes: ports.randomBytes,

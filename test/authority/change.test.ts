@@ -286,6 +286,7 @@ function said(active: readonly PolicyModule[], input: PolicyInput): PolicyOutcom
     permit: denials.length === 0 && (input.action.name === 'session' || says('allow').length > 0),
     denials,
     allowedBy: says('allow').map(({ name }) => name),
+    stepUps: [],
     asked: asked.map(({ name }) => name),
     ...(says('short').length > 0 && { maxTTLSeconds: 30 }),
   };

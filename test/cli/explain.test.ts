@@ -1,6 +1,6 @@
 /** `caracal explain`: which check, Grant or rule decides, by file and line. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -13,6 +13,23 @@ const QUICKSTART = join(ROOT, 'examples/quickstart');
 const explain = (...args: readonly string[]) =>
   run(['explain', QUICKSTART, '--opa', OPA, '--application', 'quickstart.assistant', ...args]);
 const ORDERS = ['--resource', 'resource://orders'] as const;
+
+/** Appended to the quickstart's policies, whose last document is the set. */
+const HOLDING = `    - name: bulk
+---
+apiVersion: caracal.run/v1alpha1
+kind: Policy
+metadata:
+  name: bulk
+  namespace: quickstart
+spec:
+  rego: |
+    package caracal.policy.bulk
+
+    step_up contains {"tier": "bulk", "approver": "operator", "ttl_seconds": 60, "reason": "reads everything"} if {
+      input.scope == "orders:read"
+    }
+`;
 
 describe('caracal explain', () => {
   it('names the rule that denies, with file and line', async () => {
@@ -72,6 +89,21 @@ describe('caracal explain', () => {
     expect(out).toContain('permitted for 3600 s by no Grant (a login needs none)');
   });
 
+  it('names the rule that holds, with file and line, and who has to approve', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'caracal-explain-'));
+    await cp(QUICKSTART, folder, { recursive: true });
+    await appendFile(join(folder, 'policies.yaml'), HOLDING);
+    const ask = ['--application', 'quickstart.assistant', ...ORDERS, '--scope', 'orders:read'];
+    const { exit, out } = await run(['explain', folder, '--opa', OPA, ...ask]);
+    await rm(folder, { recursive: true });
+    expect(exit).toBe(1);
+    expect(out).toContain('✓ working-set allows orders:read');
+    expect(out).toContain(
+      `! bulk holds orders:read\n      ${folder}/policies.yaml:77: step_up: an operator has to approve within 60 s, tier bulk: reads everything\n`,
+    );
+    expect(out).toMatch(/\nheld: an operator has to approve within 60 s, tier bulk: reads everything\n$/);
+  });
+
   const wrong: Readonly<Record<string, readonly [args: readonly string[], exit: number, message: string]>> = {
     'nothing to explain': [['explain'], 2, 'say what to explain'],
     'no application': [['explain', QUICKSTART], 2, '--application NAMESPACE.NAME is required'],
@@ -125,6 +157,7 @@ policies
   ✗ write (asked: base, careful)
       base allows
       careful denies: not on Sundays
+      careful holds: an operator has to approve, tier money: moves money
 
 denied, PolicyDenied: policy denied scope write
 `);
@@ -181,6 +214,7 @@ const DENIAL: DecisionRecord = {
       permit: false,
       denials: [{ policy: 'careful', reason: 'not on Sundays' }],
       allowedBy: ['base'],
+      stepUps: [{ policy: 'careful', tier: 'money', approver: 'operator', reason: 'moves money' }],
       asked: ['base', 'careful'],
     },
   ],

@@ -91,10 +91,20 @@ describe('a policy', () => {
       'PackageInvalid',
       'line 3: `with` may replace only input',
     ],
-    'with step_up': [
-      lines('step_up contains {"tier": "high", "approver": "any"}'),
+    'whose step_up is an object': [
+      lines('step_up["high"] := "any" if input.scope == "x"'),
       'PackageInvalid',
-      'line 3: step_up is not provided by this runtime; remove the rule or use deny',
+      'line 3: step_up is an object here; write step_up contains {"tier": "…", "approver": "…"} if { … }',
+    ],
+    'whose step_up is a function': [
+      lines('step_up(x) := {{"tier": "high", "approver": x}}'),
+      'PackageInvalid',
+      'line 3: step_up is a function; it has to be a rule',
+    ],
+    'that asks what was approved': [
+      lines('allow if input.approval'),
+      'CompileFailed',
+      'line 3: input.approval does not exist',
     ],
     'whose deny is an object': [lines('deny["no"] if input.scope == "x"'), 'PackageInvalid', 'line 3: deny'],
     'of constants with a condition': [
@@ -161,6 +171,9 @@ describe("a policy's tests", () => {
     'allow if input.scope == "read"',
     'max_ttl_seconds := 60',
     'deny contains "no" if input.scope == "no"',
+    'step_up contains {"tier": "a", "approver": "any"} if input.scope in {"held", "twice"}',
+    'step_up contains {"tier": "b", "approver": "operator", "ttl_seconds": 60, "reason": "r"} if input.scope == "twice"',
+    'step_up contains {"tier": "c"} if input.scope == "odd"',
   );
   const failing: Readonly<Record<string, readonly [PolicyTest, string]>> = {
     'of allow': [{ name: 'a', expect: { allow: false } }, 'test "a": allow is true, expected false'],
@@ -176,6 +189,26 @@ describe("a policy's tests", () => {
       { name: 'a', expect: { max_ttl_seconds: 61 } },
       'test "a": max_ttl_seconds is 60, expected 61',
     ],
+    'of step_up': [
+      { name: 'a', input: { scope: 'held' }, expect: { step_up: [{ tier: 'a', approver: 'subject' }] } },
+      'test "a": step_up is [{"tier":"a","approver":"any"}], expected [{"tier":"a","approver":"subject"}]',
+    ],
+    'of step_up, where one is not expected': [
+      { name: 'a', input: { scope: 'held' }, expect: { step_up: [] } },
+      'test "a": step_up is [{"tier":"a","approver":"any"}], expected []',
+    ],
+    'of step_up, which counts as empty where it is undefined': [
+      { name: 'a', expect: { step_up: [{ tier: 'a', approver: 'any' }] } },
+      'test "a": step_up is [], expected [{"tier":"a","approver":"any"}]',
+    ],
+    'of step_up, where a member differs': [
+      { name: 'a', input: { scope: 'held' }, expect: { step_up: [{ tier: 'a', approver: 'any', reason: 'r' }] } },
+      'test "a": step_up is [{"tier":"a","approver":"any"}], expected [{"tier":"a","approver":"any","reason":"r"}]',
+    ],
+    'with a step_up of the wrong type': [
+      { name: 'a', input: { scope: 'odd' }, expect: {} },
+      'test "a": allow has to be a boolean, deny a set of strings, max_ttl_seconds a number, step_up a set of at most 16 objects',
+    ],
     'with an input that does not exist': [
       { name: 'a', input: { subject: { group: ['x'] } }, expect: {} },
       'test "a": input.subject.group does not exist; input.subject has type, issuer, sub, groups, claims, auth_time, acr, amr',
@@ -187,12 +220,22 @@ describe("a policy's tests", () => {
       expect(await report(rego, [one, passing])).toEqual({
         ok: false,
         reason: 'TestsFailed',
-        message,
+        message: expect.stringContaining(message),
         testsPassed: 1,
         testsTotal: 2,
       });
     });
   }
+
+  it('compare step_up as a set', async () => {
+    const [a, b] = [
+      { tier: 'a', approver: 'any' },
+      { tier: 'b', approver: 'operator', ttl_seconds: 60, reason: 'r' },
+    ] as const;
+    const swapped: PolicyTest = { name: 'swapped', input: { scope: 'twice' }, expect: { step_up: [b, a, b] } };
+    const none: PolicyTest = { name: 'none', expect: { step_up: [] } };
+    expect(await report(rego, [swapped, none])).toMatchObject({ ok: true, testsPassed: 2 });
+  });
 
   it('lay objects over the default member by member and everything else whole', async () => {
     const body = lines(

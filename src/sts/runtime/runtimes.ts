@@ -4,8 +4,10 @@ import { createRuntimeIndex, type RuntimeIndex, type RuntimeView } from '../../a
 import type { Commit, CommitResult, Store } from '../../store/store.ts';
 import { toUnavailable } from '../errors.ts';
 
+export type BareCommit = Omit<Commit, 'runtime'>;
+
 /** A commit whose runtime part is decided under the view that is given, and not yet under a sequence. */
-export interface RuntimeCommit extends Omit<Commit, 'runtime'> {
+export interface RuntimeCommit extends BareCommit {
   readonly runtime?: Omit<NonNullable<Commit['runtime']>, 'expected'>;
 }
 
@@ -28,6 +30,8 @@ export interface Runtimes {
    * changed. One at a time for each zone, so that a decision never rests on what another is about to change.
    */
   write<T>(zoneUID: string, decide: (view: RuntimeView) => Decision<T>): Promise<Written<T>>;
+  /** Called after each entry that this replica took; returns the stop function. */
+  onEntry(listener: (zoneUID: string, entry: RuntimeEntry) => void): () => void;
 }
 
 export interface RuntimesPorts {
@@ -43,6 +47,7 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
   const zones = new Map<string, Promise<RuntimeIndex>>();
   /** The last write of each zone: the next one begins after it. */
   const turns = new Map<string, Promise<unknown>>();
+  const listeners = new Set<(zoneUID: string, entry: RuntimeEntry) => void>();
 
   const load = (zoneUID: string): Promise<RuntimeIndex> => {
     const known = zones.get(zoneUID);
@@ -57,6 +62,7 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
     if (entry.sequence <= index.sequence()) return;
     index.apply(entry);
     if (entry.raised) raised(zoneUID, entry.raised);
+    for (const listener of [...listeners]) listener(zoneUID, entry);
   };
   const catchUp = async (zoneUID: string, index: RuntimeIndex): Promise<void> => {
     for (;;) {
@@ -86,6 +92,10 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
 
   return {
     open: load,
+    onEntry(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     write(zoneUID, decide) {
       const before = turns.get(zoneUID) ?? Promise.resolve();
       const turn = before.then(() => attempt(zoneUID, decide));
