@@ -15,6 +15,11 @@ export function mayReceive(issuer: ApplicationRef, receiver: ApplicationRef, zon
   return receivers === 'Zone' || (receivers === 'Listed' && applications.includes(receiver.id));
 }
 
+/** The first edge whose issuer no longer lets its receiver have anything. */
+export function closedEdge(edges: readonly DelegationEdge[], zone: ZoneSnapshot): DelegationEdge | undefined {
+  return edges.find(({ issuer, receiver }) => !mayReceive(issuer, receiver, zone));
+}
+
 /** Whether the Grant's `spec.delegation` lets it be used at the end of these edges. */
 export function travels({ delegation }: GrantEntry, edges: readonly DelegationEdge[]): boolean {
   if (edges.length === 0 || delegation === 'Zone') return true;
@@ -45,7 +50,10 @@ export interface Reach {
   readonly scopes: readonly string[];
 }
 
-/** What the edge gives now: per Resource the scopes that the root's Grants and every edge of the chain have in common. */
+/**
+ * What the edge gives now: per Resource the scopes that the root's Grants and every edge of the chain have in common;
+ * nothing where an exchange under it would be denied for another reason.
+ */
 export function reachOf(
   edge: DelegationEdge,
   source: AgentSession,
@@ -53,9 +61,11 @@ export function reachOf(
   zone: ZoneSnapshot,
   now: number,
 ): readonly Reach[] {
-  const above = edgesOf(edge.path.slice(0, -1), runtime) ?? [];
+  const above = edgesOf(edge.path.slice(0, -1), runtime);
+  if (!above || closedEdge([...above, edge], zone)) return [];
   const edges = [...above, edge];
-  const rootSession = runtime.session(edges[0]!.sourceSessionID) ?? source;
+  const rootSession = above[0] ? runtime.session(above[0].sourceSessionID) : source;
+  if (!rootSession) return [];
   const root = { applicationID: rootSession.application.id, subject: rootSession.subject };
   const identifiers = edge.resources.length > 0 ? edge.resources : [...zone.resources.keys()];
   return identifiers.flatMap((resource) => {
