@@ -5,7 +5,7 @@ import type { RuntimeView } from '../runtimeIndex.ts';
 import type { ZoneSnapshot } from '../snapshot.ts';
 import { deadPartOf, endOf, footingOf } from './alive.ts';
 import type { AgentSession, ApplicationRef, DelegationEdge } from './model.ts';
-import { closedEdge, edgesOf } from './travel.ts';
+import { closedEdge, edgesOf, membersUntil } from './travel.ts';
 
 export interface Lineage {
   readonly type: 'lineage';
@@ -74,16 +74,12 @@ function toLineage(
 ): Lineage {
   const root = edges[0] ? (runtime.session(edges[0].sourceSessionID) ?? session) : session;
   const { application, subject, subjectIssuer, rootSid } = root;
-  const members = [session.application, ...edges.map(({ issuer }) => issuer)];
   return {
     type: 'lineage',
     session,
     edges,
     root: { application, subject, rootSid, ...(subjectIssuer !== undefined && { subjectIssuer }) },
-    end: Math.min(
-      endOf(footingOf([session, ...edges], runtime)),
-      ...members.flatMap(({ id }) => zone.applications.get(id)?.expiresAt ?? []),
-    ),
+    end: Math.min(endOf(footingOf([session, ...edges], runtime)), membersUntil(edges, session.application, zone)),
   };
 }
 

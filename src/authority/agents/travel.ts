@@ -20,6 +20,16 @@ export function closedEdge(edges: readonly DelegationEdge[], zone: ZoneSnapshot)
   return edges.find(({ issuer, receiver }) => !mayReceive(issuer, receiver, zone));
 }
 
+/** Unix seconds at which the first Application of a chain expires; Infinity where none does. */
+export function membersUntil(
+  edges: readonly DelegationEdge[],
+  leaf: ApplicationRef,
+  { applications }: ZoneSnapshot,
+): number {
+  const members = [...edges.map(({ issuer }) => issuer), leaf];
+  return Math.min(...members.map(({ id }) => applications.get(id)?.expiresAt ?? Number.POSITIVE_INFINITY));
+}
+
 /** Whether the Grant's `spec.delegation` lets it be used at the end of these edges. */
 export function travels({ delegation }: GrantEntry, edges: readonly DelegationEdge[]): boolean {
   if (edges.length === 0 || delegation === 'Zone') return true;
@@ -64,6 +74,7 @@ export function reachOf(
   const above = edgesOf(edge.path.slice(0, -1), runtime);
   if (!above || closedEdge([...above, edge], zone)) return [];
   const edges = [...above, edge];
+  if (membersUntil(edges, edge.receiver, zone) <= Math.floor(now / 1000)) return [];
   const rootSession = above[0] ? runtime.session(above[0].sourceSessionID) : source;
   if (!rootSession) return [];
   const root = { applicationID: rootSession.application.id, subject: rootSession.subject };

@@ -11,18 +11,7 @@ import { endSession, resumeSession, suspendSession } from '../../../src/authorit
 import { revokeEdge } from '../../../src/authority/agents/edges.ts';
 import type { RevocationEntry, RevocationTarget } from '../../../src/authority/revocation.ts';
 import type { ZoneSnapshot } from '../../../src/authority/snapshot.ts';
-import {
-  ITSELF,
-  NOW,
-  PAYMENTS,
-  SECONDS,
-  application,
-  grant,
-  outcome,
-  resource,
-  user,
-  type ZoneParts,
-} from '../zone.ts';
+import { NOW, PAYMENTS, SECONDS, application, grant, outcome, resource, user, type ZoneParts } from '../zone.ts';
 import { BANK, CART, TILL, openZone, reasonOf, world, type World } from './world.ts';
 
 const open = { receivers: 'Zone', applications: [] } as const;
