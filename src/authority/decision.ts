@@ -87,12 +87,16 @@ export interface ExchangeRequest {
   readonly lineage?: {
     readonly sessions: readonly string[];
     readonly edges: readonly string[];
-    /** Authority records of the logins that started the sessions. */
+    /** Authority records of the logins that started the sessions, and the roots of these. */
     readonly sids: readonly string[];
     /** Ids of every Application of the chain. */
     readonly applications: readonly string[];
-    /** Unix milliseconds: when the first of it came into being. */
-    readonly since: number;
+    /** Each session with when it started (Unix milliseconds), by whom, and for which user. */
+    readonly started: readonly {
+      readonly at: number;
+      readonly applicationID: string;
+      readonly subject?: { readonly issuer: string; readonly sub: string };
+    }[];
   };
 }
 

@@ -23,7 +23,7 @@ function outcome(revocation: RevocationEntry, asked: Partial<ExchangeRequest>, i
 const LINEAGE = {
   sids: [],
   applications: [],
-  since: 0,
+  started: [],
   sessions: ['s-root', 's-middle', 's-leaf'],
   edges: ['e-first', 'e-last'],
 };

@@ -1,4 +1,4 @@
-/** Whose an agent session is: an application acts on its own and on what is below them, and on nothing else. */
+/** Whose sessions are whose. */
 import type { RuntimeView } from '../runtimeIndex.ts';
 import type { AgentSession, ApplicationRef } from './model.ts';
 

@@ -1,5 +1,5 @@
 /** Sessions and edges as the wire shows them. */
-import { sessionEnd } from '../../authority/agents/alive.ts';
+import { endOf, footingOf } from '../../authority/agents/alive.ts';
 import type { AgentSession, DelegationEdge } from '../../authority/agents/model.ts';
 import type { Reach } from '../../authority/agents/travel.ts';
 import type { RuntimeView } from '../../authority/runtimeIndex.ts';
@@ -8,7 +8,7 @@ const instant = (seconds: number) => new Date(seconds * 1000).toISOString();
 
 export function toSessionAnswer(session: AgentSession, zoneID: string, runtime: RuntimeView) {
   const { id, application, parentID, lifecycle, labels, metadata, depth, startedAt, expiresAt, edgeID } = session;
-  const end = sessionEnd(session, runtime);
+  const end = endOf(footingOf([session], runtime));
   return {
     agent_session_id: id,
     zone_id: zoneID,
