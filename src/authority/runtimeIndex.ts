@@ -1,6 +1,6 @@
 /** One zone's runtime state in memory: every object by its id, and by what leads to it. Changed only by entries of the store, in their order. */
 import type { AgentSession, DelegationEdge } from './agents/model.ts';
-import type { IdempotentAnswer, RuntimeEntry, RuntimeObject } from './runtime.ts';
+import type { IdempotentAnswer, RuntimeEntry, RuntimeObject, ZoneFreeze } from './runtime.ts';
 import type { Challenge } from './stepUp/challenge.ts';
 
 /** What decisions read. Sets are live and must not be kept over an `await`. */
@@ -11,6 +11,8 @@ export interface RuntimeView {
   edge(id: string): DelegationEdge | undefined;
   challenge(id: string): Challenge | undefined;
   answer(id: string): IdempotentAnswer | undefined;
+  /** The freeze by command, while it holds. */
+  freeze(): ZoneFreeze | undefined;
   sessions(): Iterable<AgentSession>;
   edges(): Iterable<DelegationEdge>;
   challenges(): Iterable<Challenge>;
@@ -48,21 +50,16 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
   const under = createIndex();
   const livingBy = createIndex();
   const held = createIndex();
-  const open = new Map<string, number>();
-  let allOpen = 0;
+  const open = createOpenCount();
+  let freeze: ZoneFreeze | undefined;
 
-  const count = ({ application, status }: AgentSession, by: 1 | -1): void => {
-    if (status === 'ended' || status === 'expired') return;
-    allOpen += by;
-    open.set(application.uid, (open.get(application.uid) ?? 0) + by);
-  };
   const put = (object: RuntimeObject): void => {
     switch (object.kind) {
       case 'agentSession': {
         const before = sessions.get(object.id);
-        if (before) count(before, -1);
+        if (before) open.count(before, -1);
         sessions.set(object.id, object);
-        count(object, 1);
+        open.count(object, 1);
         children.add(object.parentID, object.id);
         livingBy.add(object.edgeID, object.id);
         return;
@@ -79,6 +76,9 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
         return;
       case 'idempotentAnswer':
         answers.set(object.id, object);
+        return;
+      case 'zoneFreeze':
+        freeze = object.status === 'frozen' ? object : undefined;
     }
   };
   const remove = (object: RuntimeObject): void => {
@@ -86,7 +86,7 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
       case 'agentSession': {
         const before = sessions.get(object.id);
         if (!before) return;
-        count(before, -1);
+        open.count(before, -1);
         sessions.delete(object.id);
         children.remove(object.parentID, object.id);
         livingBy.remove(object.edgeID, object.id);
@@ -104,6 +104,10 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
         return;
       case 'idempotentAnswer':
         answers.delete(object.id);
+        return;
+      case 'zoneFreeze':
+        // Only a lifted one is over, and that is not kept.
+        return;
     }
   };
   for (const object of objects) put(object);
@@ -114,6 +118,7 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
     edge: (id) => edges.get(id),
     challenge: (id) => challenges.get(id),
     answer: (id) => answers.get(id),
+    freeze: () => freeze,
     sessions: () => sessions.values(),
     edges: () => edges.values(),
     challenges: () => challenges.values(),
@@ -124,8 +129,8 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
     under: (id) => pick(under.of(id), edges),
     livingBy: (id) => pick(livingBy.of(id), sessions),
     held: (binding) => pick(held.of(binding), challenges),
-    open: () => allOpen,
-    openOf: (uid) => open.get(uid) ?? 0,
+    open: open.all,
+    openOf: open.of,
     apply(entry) {
       if (entry.sequence !== present + 1)
         throw new Error(`runtime state is at ${present}, and entry ${entry.sequence} does not follow`);
@@ -133,6 +138,21 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
       present = entry.sequence;
     },
     forget: (gone) => gone.forEach(remove),
+  };
+}
+
+/** How many sessions are neither ended nor expired. */
+function createOpenCount() {
+  const byApplication = new Map<string, number>();
+  let all = 0;
+  return {
+    count({ application, status }: AgentSession, by: 1 | -1): void {
+      if (status === 'ended' || status === 'expired') return;
+      all += by;
+      byApplication.set(application.uid, (byApplication.get(application.uid) ?? 0) + by);
+    },
+    all: () => all,
+    of: (uid: string) => byApplication.get(uid) ?? 0,
   };
 }
 

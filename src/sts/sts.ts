@@ -15,6 +15,9 @@ import { createStoreHead, type StoreHead } from './feed/storeHead.ts';
 import { createSigningKeys } from './keys.ts';
 import { createLimiter } from './limits.ts';
 import { createMetrics, type STSMetrics } from './metrics.ts';
+import { createActs } from './operate/acts.ts';
+import { createLedger } from './operate/ledger.ts';
+import { reviewAuthority } from './operate/review.ts';
 import type { STSPorts } from './ports.ts';
 import { toReplicaReport } from './programmed.ts';
 import { recordRefusal } from './refusals.ts';
@@ -33,6 +36,10 @@ export interface STSConfig {
   readonly tls?: TLSFiles;
   /** Who may ask `/v1/programmed`. */
   readonly controller?: ServiceAccountName;
+  /** Who may ask for users of the runtime API, as it authenticated and authorized them. */
+  readonly front?: ServiceAccountName;
+  /** Hex SHA-256 of a bearer token that may do everything in the runtime API; only for a listener on loopback. */
+  readonly localTokenDigest?: string;
   /** CIDR ranges, private ones too, that key sets may be fetched from. */
   readonly allowJWKSRanges: readonly string[];
 }
@@ -75,6 +82,14 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   const replica = Buffer.from(randomBytes(9)).toString('base64url');
   const report = () => toReplicaReport(replica, configuration, hub.streams());
   const challenges = createChallenges({ configuration, runtimes, clock, randomBytes });
+  const ledger = createLedger({ configuration, runtimes, clock });
+  const { explain } = ports;
+  const reviews = { configuration, source, policies: ports.policies, explain, clock };
+  const acts = createActs({
+    ...{ configuration, runtimes, challenges, clock, randomBytes },
+    review: (namespace, spec) => reviewAuthority(namespace, spec, reviews),
+  });
+  const runtimeAPI = { objects: ledger, acts, now: () => clock.now() };
   const exchange = toExchangePorts(config, { ...ports, runtimes }, configuration, keySets);
   const tls = config.tls && readCertificate(config.tls);
   const server = createServer(tls, toServerPorts(ports, configuration, metrics));
@@ -82,6 +97,9 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   addRoutes(server, {
     issuer: config.issuer,
     controller: config.controller,
+    front: config.front,
+    localTokenDigest: config.localTokenDigest,
+    runtimeAPI,
     configuration,
     exchange,
     revalidate: { ...exchange, store, now: () => clock.now() },
@@ -100,6 +118,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
       await Promise.all([configuration.start(), storeHead.start()]);
       served = true;
       expiry.start();
+      ledger.start();
       if (config.tls) unwatch = watchCertificate(config.tls, (pair) => setCertificate(server.server, pair), log);
       const url = await server.listen(config.listen);
       log.info({ url, issuer: config.issuer }, 'STS serves');
@@ -110,6 +129,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     async close() {
       unwatch();
       expiry.close();
+      ledger.close();
       hub.close();
       await server.close();
       storeHead.close();
@@ -119,7 +139,9 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   };
 }
 
-function checkConfig({ issuer, listen, tls }: STSConfig): void {
+function checkConfig({ issuer, listen, tls, localTokenDigest }: STSConfig): void {
+  if (localTokenDigest !== undefined && !isLoopback(listen.host))
+    throw new Error(`a local administrator is served on loopback only, not on ${listen.host}`);
   const url = URL.canParse(issuer) ? new URL(issuer) : undefined;
   const isBase =
     url &&
