@@ -2,7 +2,7 @@
 import { LIFECYCLE_SCOPE } from '../authority/checks.ts';
 import { lineageIDs, resolveLineage } from '../authority/agents/lineage.ts';
 import { toBasis } from '../authority/basis.ts';
-import { uuidv7 } from '../authority/clock.ts';
+import { uuidv4, uuidv7 } from '../authority/clock.ts';
 import type { Denial, DecisionRecord, ExchangeRequest, Permit } from '../authority/decision.ts';
 import type { AuthorityRecord, CommitResult, SingleUse } from '../store/store.ts';
 import { StoreUnavailable } from '../store/store.ts';
@@ -254,7 +254,8 @@ async function makeDurable(
       const commit = commitOf(result, made);
       return { result, record: made, head: take(await ports.store.commit(commit), commit, ports) };
     }
-    const held = { hold: result, zone, challengeID, now, toRecord: record, toCommit: commitOf };
+    const newID = () => uuidv4(ports.randomBytes);
+    const held = { hold: result, zone, challengeID, now, newID, toRecord: record, toCommit: commitOf };
     let commit: BareCommit | undefined;
     const { value, result: written } = await ports.runtimes.write(zone.snapshot.uid, (view) => {
       const decision = settleHold(held, view);
