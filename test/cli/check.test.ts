@@ -1,7 +1,8 @@
 /** `caracal check`: the very conditions a cluster would show, as JSON for machines and with lines for people. */
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { object, OPA, writeManifests, type Manifests } from './manifests.ts';
+import { OPA_PATH as OPA } from '../support/opa.ts';
+import { object, writeManifests, type Manifests } from './manifests.ts';
 import { ROOT, run } from './run.ts';
 
 interface Checked {
