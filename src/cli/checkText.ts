@@ -25,7 +25,7 @@ function toReady({ refused, conditions }: CheckedObject): readonly [string, stri
 }
 
 function toProblems({ kind, namespace, name, file, line, refused, conditions }: CheckedObject): readonly string[] {
-  const object = kind === '' ? '' : `${kind} ${namespace}/${name}: `;
+  const object = kind === '' ? '' : `${kind} ${namespace === '' ? '' : `${namespace}/`}${name}: `;
   const refusals = refused.map(
     (refusal) =>
       `${file}:${refusal.line}: ${object}${refusal.path === '' ? '' : `${refusal.path}: `}${refusal.message}`,
