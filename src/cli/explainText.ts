@@ -63,9 +63,10 @@ function toCheckLine({ name, result, denial }: CheckReport): string {
   return `${MARKS[result]} ${name}${denial ? `: ${denial.message}` : ''}`;
 }
 
-function toGrantLine({ grant, file, line, scopes, lacks }: ConsideredGrant): string {
-  const end = lacks.length === 0 ? scopes.join(' ') : `lacks ${lacks.join(', ')}`;
-  return `${lacks.length === 0 ? '✓' : '✗'} ${grant} (${file}:${line}): ${end}`;
+function toGrantLine({ grant, file, line, scopes, lacks, notInForce }: ConsideredGrant): string {
+  const where = `${grant} (${file}:${line})`;
+  if (notInForce !== undefined) return `✗ ${where}: is not in force: ${notInForce}`;
+  return lacks.length === 0 ? `✓ ${where}: ${scopes.join(' ')}` : `✗ ${where}: lacks ${lacks.join(', ')}`;
 }
 
 const OUTCOME_MARKS = {

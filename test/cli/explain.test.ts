@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DecisionRecord } from '../../src/authority/decision.ts';
 import { openSQLiteStore } from '../../src/store/sqlite.ts';
-import { OPA } from './manifests.ts';
+import { OPA_PATH as OPA } from '../support/opa.ts';
+import { object, writeManifests } from './manifests.ts';
 import { ROOT, run } from './run.ts';
 
 const QUICKSTART = join(ROOT, 'examples/quickstart');
@@ -47,6 +48,30 @@ describe('caracal explain', () => {
     expect(out).toContain('✗ scopes are granted');
     expect(out).toMatch(/✗ quickstart\/support-refunds \(.*grants.yaml:17\): lacks the application itself as subject/);
     expect(out).toContain('denied, ScopeNotGranted');
+  });
+
+  it('says of a Grant that is not in force why', async () => {
+    const grant = (name: string, spec: object) =>
+      object('Grant', 'shop', name, {
+        ...{ zoneRef: { name: 'main' }, applicationRef: { name: 'agent' }, resourceRef: { name: 'api' } },
+        ...{ scopes: ['read'], ...spec },
+      });
+    const files = await writeManifests({
+      'shop.yaml': [
+        object('Zone', 'shop', 'main', {}),
+        object('Application', 'shop', 'agent', {
+          ...{ zoneRef: { name: 'main' }, identities: [{ serviceAccount: { name: 'agent' } }] },
+        }),
+        object('Resource', 'shop', 'api', {
+          ...{ zoneRef: { name: 'main' }, identifier: 'resource://api', type: 'HTTP', scopes: [{ name: 'read' }] },
+        }),
+        grant('early', { notBefore: '2026-04-01T00:00:00Z' }),
+      ].join('---\n'),
+    });
+    const question = ['--application', 'shop.agent', '--resource', 'resource://api', '--scope', 'read'];
+    const { out } = await files.run('explain', ...question, '--now', '2026-03-01T00:00:00Z');
+    await files.close();
+    expect(out).toMatch(/✗ shop\/early \(\S+\): is not in force: NotYetValid: /);
   });
 
   it('permits for a user of the group, as long as policy says', async () => {
