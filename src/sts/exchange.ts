@@ -41,6 +41,7 @@ export async function exchange(call: ExchangeCall, ports: ExchangePorts): Promis
   const form = parseTokenForm(call.body);
   const credentials = readCredentials(form, call.authorization);
   const { client, subject, zone } = await authenticate(form, credentials, call, ports);
+  await knowWhatIsNamed(form, zone, ports);
   const request = toRequest(form, client, subject, zone, ports.clock.now());
   limitMints(zone, ports);
   signingKeyOf(zone, ports);
@@ -138,6 +139,24 @@ function toRequest(
     ...(login && { login }),
   };
   return withinSession(request, form, from, { snapshot, runtime }, now);
+}
+
+/** What another replica has just written is read once, before its id counts as unknown. */
+async function knowWhatIsNamed(
+  { agentSessionID, delegationEdgeID, challengeID }: TokenForm,
+  { snapshot, runtime }: ServedZone,
+  { runtimes }: ExchangePorts,
+): Promise<void> {
+  const isKnown =
+    (agentSessionID === undefined || runtime.session(agentSessionID) !== undefined) &&
+    (delegationEdgeID === undefined || runtime.edge(delegationEdgeID) !== undefined) &&
+    (challengeID === undefined || runtime.challenge(challengeID) !== undefined);
+  if (isKnown) return;
+  try {
+    await runtimes.refresh(snapshot.uid);
+  } catch (error) {
+    throw toStoreError(error);
+  }
 }
 
 /** Within an agent session, whose authority it is comes from our records of it: the root of its chain. */

@@ -18,7 +18,7 @@ export interface ExchangePorts {
   readonly authentication: SubjectPorts;
   readonly policies: Pick<PolicyEngine, 'evaluate'>;
   readonly store: Pick<Store, 'commit'>;
-  readonly runtimes: Pick<Runtimes, 'write'>;
+  readonly runtimes: Pick<Runtimes, 'write' | 'refresh'>;
   /** The key that signs for the zone now. */
   signingKey(zone: ZoneSnapshot): SigningKey | undefined;
   readonly clock: Clock;

@@ -190,14 +190,31 @@ function addAgents(server: FastifyInstance, ports: RoutePorts): void {
   const { exchange, revalidate: judging, runtimes, issuer, configuration } = ports;
   const { clock, randomBytes, authentication } = exchange;
   const callerPorts = { ...judging, issuer, configuration };
-  const callers = createCallers(server, (request, zoneID) =>
-    withinBudget(request, ports, (now) => authenticateCaller(request.headers.authorization, zoneID, now, callerPorts)),
-  );
+  const callers = createCallers(server, async (request, zoneID) => {
+    const { authorization } = request.headers;
+    const caller = await withinBudget(request, ports, (now) =>
+      authenticateCaller(authorization, zoneID, now, callerPorts),
+    );
+    await knowWhatIsNamed(request, caller.zone, runtimes);
+    return caller;
+  });
   const change = { runtimes, clock, randomBytes };
   addSessionRoutes({ ...change, callers, authentication });
   addDelegationRoutes({ ...change, callers });
   const { authorityRecord } = authentication;
   addStepUpRoutes(server, { ...judging, authorityRecord, challenges: ports.challenges, now: () => clock.now() });
+}
+
+/** A read of what another replica has just written; what writes looks for itself. */
+async function knowWhatIsNamed(
+  { method, params }: FastifyRequest,
+  { snapshot, runtime }: ServedZone,
+  runtimes: Runtimes,
+): Promise<void> {
+  const { zone: _, ...ids } = params as Readonly<Record<string, string>>;
+  if (method !== 'GET') return;
+  const isKnown = Object.values(ids).every((id) => runtime.session(id) ?? runtime.edge(id));
+  if (!isKnown) await runtimes.refresh(snapshot.uid);
 }
 
 function addProgrammed(server: FastifyInstance, ports: RoutePorts): void {
