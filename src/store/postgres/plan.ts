@@ -116,7 +116,11 @@ function findReplay({ facts, singleUse }: Planning, consume: readonly SingleUseR
   });
 }
 
-export function decisionKeys({ zoneUID, id, jti }: Pick<CommitOperation['decision'], 'zoneUID' | 'id' | 'jti'>): readonly string[] {
+export function decisionKeys({
+  zoneUID,
+  id,
+  jti,
+}: Pick<CommitOperation['decision'], 'zoneUID' | 'id' | 'jti'>): readonly string[] {
   return [toKey('id', zoneUID, id), ...(jti === null ? [] : [toKey('jti', zoneUID, jti)])];
 }
 
