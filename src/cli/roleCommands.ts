@@ -80,7 +80,10 @@ function addSTS(program: Command, session: Session): void {
     .option('--listen <address>', 'where to listen; plain HTTP on a loopback address only', '127.0.0.1:7400')
     .option('--tls-cert <file>', 'PEM certificate chain; read again when it changes')
     .option('--tls-key <file>', 'PEM key of the certificate')
-    .option('--data <dir>', 'folder of the store', '/var/lib/caracal')
+    .option('--data <dir>', 'folder of the embedded store', '/var/lib/caracal')
+    .option('--store <url>', 'keep the store in PostgreSQL, such as postgres://caracal@db.example.com/caracal')
+    .option('--store-keys <dir>', 'with --store: folder of its keys, the same for every replica')
+    .option('--store-password-file <file>', 'with --store: file of the password (default: PGPASSWORD)')
     .option('--controller <namespace/name>', 'ServiceAccount that may ask what is programmed')
     .option(
       '--allow-jwks-range <cidr>',

@@ -13,12 +13,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import pg from 'pg';
 import { freePort } from './ports.ts';
 import { until } from './processes.ts';
-
-const DEBIAN = '/usr/lib/postgresql';
 
 export interface PostgresServer {
   readonly port: number;
@@ -33,6 +31,9 @@ export interface PostgresServer {
   /** Signals to the server: `SIGQUIT` ends it at once, as a crash does; `SIGINT` in order. Resolves when it has ended. */
   stop(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): Promise<void>;
   start(): Promise<void>;
+  /** While it is stopped: keeps its files as they are now, and puts back what was kept. */
+  keepFiles(): void;
+  putBackFiles(): void;
   /** Every process of it, as a machine that stands still. */
   pause(): void;
   resume(): void;
@@ -85,7 +86,8 @@ interface Place {
 }
 
 function createServer(place: Place): PostgresServer & { kill(): void } {
-  const { port, password, folder } = place;
+  const { port, password, folder, data } = place;
+  const kept = join(folder, 'kept');
   let child: ChildProcess | undefined;
   let count = 0;
   const query = async (database: string, text: string) => {
@@ -130,6 +132,14 @@ function createServer(place: Place): PostgresServer & { kill(): void } {
       child!.kill(signal);
       await ended;
     },
+    keepFiles() {
+      rmSync(kept, { recursive: true, force: true });
+      execFileSync('cp', ['-a', data, kept]);
+    },
+    putBackFiles() {
+      rmSync(data, { recursive: true });
+      execFileSync('cp', ['-a', kept, data]);
+    },
     pause: () => processes().forEach((pid) => process.kill(pid, 'SIGSTOP')),
     resume: () => processes().forEach((pid) => process.kill(pid, 'SIGCONT')),
     kill() {
@@ -173,16 +183,9 @@ function childrenOf(pid: number): readonly number[] {
 
 /** The folder of `postgres` and `initdb`. */
 function findBinaries(): string {
-  const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).toSorted((a, b) => Number(b) - Number(a)) : [];
-  const folders = [
-    ...(process.env['CARACAL_POSTGRES'] ? [process.env['CARACAL_POSTGRES']] : []),
-    ...(process.env['PATH'] ?? '').split(delimiter),
-    ...versions.map((version) => join(DEBIAN, version, 'bin')),
-  ];
-  const found = folders.find((folder) => ['postgres', 'initdb'].every((name) => existsSync(join(folder, name))));
-  if (!found)
-    throw new Error('PostgreSQL is missing: apt-get install -y postgresql, or name its bin in CARACAL_POSTGRES');
-  return found;
+  const folder = process.env['CARACAL_POSTGRES'];
+  if (folder === undefined) throw new Error('CARACAL_POSTGRES names no PostgreSQL: `npm test` finds or installs it');
+  return folder;
 }
 
 /** Undefined where we are not root. */
