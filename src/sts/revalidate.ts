@@ -1,6 +1,7 @@
 /** Would each of these mandates still be issued? Decided anew from the recorded exchange, under the zone as served now. */
 import * as z from 'zod';
 import { isBasisLive } from '../authority/basis.ts';
+import type { MandateClaims } from '../authority/claims.ts';
 import type { DecisionRecord } from '../authority/decision.ts';
 import type { RevalidateRequest, RevalidateResponse } from '../authority/feed.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
@@ -46,17 +47,35 @@ export async function revalidate(
   gateway: Gateway,
   ports: RevalidatePorts,
 ): Promise<RevalidateResponse> {
-  const isReached = await ports.configuration.reached(zoneID, request.min_epoch, BEHIND_MS);
-  const zone = ports.configuration.zone(zoneID);
-  if (!zone) throw new OAuthError('zone_not_found', 'no accepted Zone has this id');
-  if (!isReached) throw new OAuthError('replica_behind', 'this replica has not reached min_epoch');
-  const results = await Promise.all(request.mandates.map((mandate) => judge(mandate, zone, gateway, ports)));
-  return { epoch: zone.epoch, results };
+  const zone = await zoneAt(zoneID, request.min_epoch, ports);
+  const judged = await Promise.all(request.mandates.map((mandate) => judgeMandate(mandate, zone, gateway, ports)));
+  return { epoch: zone.epoch, results: judged.map((one) => (one.valid ? { valid: true } : one)) };
 }
 
-type Judgement = RevalidateResponse['results'][number];
+/** The zone as this replica serves it, once that is `minEpoch` or later. Throws OAuthError. */
+export async function zoneAt(
+  zoneID: string,
+  minEpoch: number,
+  { configuration }: Pick<RevalidatePorts, 'configuration'>,
+): Promise<ServedZone> {
+  const isReached = await configuration.reached(zoneID, minEpoch, BEHIND_MS);
+  const zone = configuration.zone(zoneID);
+  if (!zone) throw new OAuthError('zone_not_found', 'no accepted Zone has this id');
+  if (!isReached) throw new OAuthError('replica_behind', 'this replica has not reached min_epoch');
+  return zone;
+}
 
-async function judge(mandate: string, zone: ServedZone, gateway: Gateway, ports: RevalidatePorts): Promise<Judgement> {
+export type JudgedMandate =
+  | { readonly valid: true; readonly claims: MandateClaims; readonly resource: string }
+  | { readonly valid: false; readonly reason: string };
+
+/** Of a Resource that the gateway serves, well signed, of a decision of ours, and one that would be made again now. */
+export async function judgeMandate(
+  mandate: string,
+  zone: ServedZone,
+  gateway: Gateway,
+  ports: RevalidatePorts,
+): Promise<JudgedMandate> {
   const now = ports.now();
   const { snapshot } = zone;
   const resource = snapshot.resources.get(audienceOf(mandate) ?? '');
@@ -64,7 +83,9 @@ async function judge(mandate: string, zone: ServedZone, gateway: Gateway, ports:
   const verifier = verifierFor(snapshot, { issuer: ports.issuer, audience: resource.identifier, use: 'resource' });
   const verdict = verifier.verify(mandate, now);
   if (!verdict.ok) return { valid: false, reason: verdict.problem };
-  return judgeRecorded(verdict.claims.jti, zone, now, ports);
+  const { claims } = verdict;
+  const reason = await whyNot(claims.jti, zone, now, ports);
+  return reason === undefined ? { valid: true, claims, resource: resource.identifier } : { valid: false, reason };
 }
 
 /** Which resource the mandate says it is for; the verifier then checks exactly that. */
@@ -77,13 +98,13 @@ function audienceOf(mandate: string): string | undefined {
 }
 
 /** A mandate whose decision this store does not have is none of ours: an earlier store's, or forged. */
-async function judgeRecorded(jti: string, zone: ServedZone, now: number, ports: RevalidatePorts): Promise<Judgement> {
+async function whyNot(jti: string, zone: ServedZone, now: number, ports: RevalidatePorts): Promise<string | undefined> {
   const record = ports.decisions.get(jti) ?? (await ports.store.decisionByJTI(zone.snapshot.uid, jti));
-  if (!record?.request || record.outcome !== 'permit') return { valid: false, reason: 'unknown_decision' };
+  if (!record?.request || record.outcome !== 'permit') return 'unknown_decision';
   ports.decisions.set(jti, record);
   const issued = { jti, at: record.at, epoch: record.epoch };
   const { result } = await decide(zone, record.request, now, ports.policies, issued);
-  if (result.type === 'denial') return { valid: false, reason: result.reason };
+  if (result.type === 'denial') return result.reason;
   const isLive = record.basis !== undefined && isBasisLive(record.basis, record.request, zone.snapshot, now);
-  return isLive ? { valid: true } : { valid: false, reason: 'recreated' };
+  return isLive ? undefined : 'recreated';
 }
