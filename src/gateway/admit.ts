@@ -1,10 +1,11 @@
-/** Whether a request passes: bearer → verify → freshness → authority → operation → scopes. The first that fails is the answer. */
+/** Whether a request passes: bearer → verify → freshness → authority → operation → scopes → spend. The first that fails is the answer. */
 import type { MandateClaims } from '../authority/claims.ts';
 import type { CanonicalRequest } from '../http/canonical.ts';
 import type { MandateProblem } from '../tokens/verify.ts';
 import type { FailureBudget } from './failureBudget.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import { refuse, type Refusal } from './refusal.ts';
+import { isSingleUse, spend } from './singleUse.ts';
 import type { GatewayZone } from './zone.ts';
 import type { ServedResource, Standing } from './zoneState.ts';
 
@@ -37,9 +38,12 @@ export function admit(
   const verified = verify(token, served, source, ports);
   if ('type' in verified) return verified;
   const standing = zone.standing(verified, token);
-  const decide = (known: Standing): Admission | Refusal =>
-    checkStanding(known, zone) ??
-    checkOperation(request, verified, served) ?? { type: 'admission', claims: verified, token, served, zone };
+  const decide = (known: Standing): Admission | Refusal | Promise<Admission | Refusal> => {
+    const refusal = checkStanding(known, zone) ?? checkOperation(request, verified, served);
+    if (refusal) return refusal;
+    const admission: Admission = { type: 'admission', claims: verified, token, served, zone };
+    return isSingleUse(verified, served) ? spend(admission, ports.now()) : admission;
+  };
   return typeof standing === 'string' ? decide(standing) : standing.then(decide);
 }
 

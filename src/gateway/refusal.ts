@@ -8,6 +8,10 @@ export const REFUSALS = {
   },
   missing_token: { status: 401, meaning: 'no mandate was sent' },
   invalid_token: { status: 401, meaning: 'the mandate is not valid here, or is no longer in force' },
+  credential_expired_not_renewable: {
+    status: 401,
+    meaning: 'a mandate of single use has less than 35 s left: get another',
+  },
   invalid_zone: { status: 401, meaning: 'the mandate is of another zone' },
   insufficient_scope: { status: 403, meaning: 'the operation needs a scope that the mandate does not carry' },
   operation_not_permitted: { status: 403, meaning: 'the Resource declares no such operation' },
