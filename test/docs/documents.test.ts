@@ -120,6 +120,17 @@ describe.each(written)('%s', (path) => {
   });
 });
 
+describe('the reference of endpoints', () => {
+  it('names each that the STS serves, and no other', () => {
+    const routes = [...read('src/sts/routes.ts').matchAll(/server\.(get|post)\('([^']+)'/g)];
+    const served = routes.map(([, method, path]) => `${method!.toUpperCase()} ${path!}`);
+    const page = read('docs/reference/endpoints.md');
+    const section = page.slice(page.indexOf('## STS'), page.indexOf('## Gateway'));
+    const named = [...section.matchAll(/`((?:GET|POST) [^`?]+)/g)].map((match) => match[1]!);
+    expect(named.sort()).toEqual([...served, 'POST /oauth/2/token'].sort());
+  });
+});
+
 describe('the index', () => {
   it('leads to every page', () => {
     const index = read('docs/README.md');
