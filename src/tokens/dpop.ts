@@ -4,7 +4,7 @@ import { createNonces } from './dpopNonces.ts';
 import { checkProof, type DPoPExpectation, type DPoPRefusal } from './dpopProof.ts';
 import { createReplayMemory } from './replayMemory.ts';
 
-export { DPOP_ALG, type DPoPExpectation, type DPoPProblem, type DPoPRefusal } from './dpopProof.ts';
+export { DPOP_ALG, type DPoPExpectation } from './dpopProof.ts';
 
 export type DPoPVerdict = { readonly ok: true; /** Thumbprint of its key. */ readonly jkt: string } | DPoPRefusal;
 
