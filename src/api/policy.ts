@@ -27,15 +27,29 @@ export const APPLIES_TO =
 /** ≤64 KiB: client-side apply dies above 256 KiB of annotations. */
 export const rego = () => text(65536);
 
+const expectedStepUp = z.object({
+  tier: text(64)
+    .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/)
+    .describe('What kind of act it is.'),
+  approver: z.enum(['operator', 'subject', 'any']).describe('Who has to approve.'),
+  ttl_seconds: z.number().int().min(1).max(86400).optional().describe('How long they have.'),
+  reason: prose(1024).optional().describe('Why they are asked.'),
+});
+
 const expectation = checked(
   z.object({
     allow: z.boolean().optional().describe('Whether it permits; undefined counts as false.'),
     deny: z.array(prose(1024).describe('A reason.')).max(64).optional().describe('The reasons, all of them.'),
+    step_up: z
+      .array(expectedStepUp.describe('An approval that it asks for.'))
+      .max(16)
+      .optional()
+      .describe('The approvals, all of them, each with exactly these members; empty where it asks for none.'),
     max_ttl_seconds: z.number().min(0).max(1_000_000_000).optional().describe('The lifetime that it sets.'),
   }),
   {
-    rule: 'has(self.allow) || has(self.deny) || has(self.max_ttl_seconds)',
-    message: 'at least one of allow, deny and max_ttl_seconds must be set: a test expects something',
+    rule: 'has(self.allow) || has(self.deny) || has(self.step_up) || has(self.max_ttl_seconds)',
+    message: 'at least one of allow, deny, step_up and max_ttl_seconds must be set: a test expects something',
   },
 );
 
@@ -93,7 +107,7 @@ export const policy: KindDefinition = {
       CompileFailed: stalls('The module does not compile.', 'Correct the line that the message names.'),
       PackageInvalid: stalls(
         'Its package is not one a Policy may use, or it refers to one it may not.',
-        'Use a package of its own under `caracal.policy.`; rules of the name `step_up` are not supported.',
+        'Use a package of its own under `caracal.policy.`.',
       ),
       TestsFailed: stalls(
         'One of its tests fails or takes too long.',

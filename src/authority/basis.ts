@@ -16,10 +16,16 @@ export function isBasisLive(basis: DecisionBasis, request: ExchangeRequest, zone
   const resource = request.resource === undefined ? undefined : zone.resources.get(request.resource);
   if (resource?.uid !== basis.resourceUID) return false;
   const matching = matchGrants(grantsOf(request, zone), request.subject, Math.floor(now / 1000));
-  const same = matching.filter(({ grant }) => basis.grantUIDs.includes(grant.uid));
+  const same = matching.filter(({ grant }) => basis.grantUIDs.includes(grant.uid) && stillTravels(grant, request));
   return request.scopes.every((scope) => same.some(({ grant }) => grant.scopes.includes(scope)));
 }
 
 function grantsOf({ principal, root, resource }: ExchangeRequest, zone: ZoneSnapshot): readonly GrantEntry[] {
   return zone.grants.get(grantKey(root?.id ?? principal.applicationID, resource ?? '')) ?? [];
+}
+
+/** By what the decision recorded of its chain; that the Applications are the same ones is for the checks. */
+function stillTravels({ delegation, applicationID }: GrantEntry, { lineage, delegationEdgeID }: ExchangeRequest) {
+  if (delegationEdgeID === undefined || delegation === 'Zone') return true;
+  return delegation === 'SameApplication' && lineage?.applications.every((id) => id === applicationID);
 }

@@ -220,8 +220,8 @@ function checkRoot({ root, request, seconds }: CheckFacts): Denial | undefined {
   return deny('ApplicationExpired', `application ${root.id}, the root of the chain, has expired (spec.expiresAt)`);
 }
 
-/** Every edge carries every scope; a lifetime that was asked for is not cut quietly. */
-function checkDelegated({ lineage, request, seconds, resource }: CheckFacts): Denial | undefined {
+/** Every edge carries every scope; a lifetime that was asked for, from when it was issued, is not cut quietly. */
+function checkDelegated({ lineage, request, issued, resource }: CheckFacts): Denial | undefined {
   if (lineage?.type !== 'lineage' || lineage.edges.length === 0) return undefined;
   const target = { resource: resource?.identifier ?? '' };
   const isCarried = (scope: string) => lineage.edges.every((edge) => carries(edge, target.resource, [scope]));
@@ -232,6 +232,7 @@ function checkDelegated({ lineage, request, seconds, resource }: CheckFacts): De
       ...target,
     });
   const end = Math.min(...lineage.edges.map(({ expiresAt }) => expiresAt));
+  const seconds = Math.floor(issued.at / 1000);
   if (request.ttlSeconds === undefined || seconds + request.ttlSeconds <= end) return undefined;
   return deny(
     'LifetimeExceedsDelegation',

@@ -1,19 +1,24 @@
-/** The decision after policy: exactly one value permits, everything else denies and says why. */
+/** The decision after policy: exactly one value permits, a step-up holds it, everything else denies and says why. */
 import { type CheckedExchange } from './checks.ts';
 import type { Denial, DenialReason, Permit } from './decision.ts';
 import type { PolicyOutcome } from './policyInput.ts';
 import type { ZoneSnapshot } from './snapshot.ts';
+import { findHold, type Hold } from './stepUp/hold.ts';
 
 /**
  * Permits exactly when every input has an outcome that permits. `outcomes` are in the order of `checked.inputs`.
  * `zone` is the snapshot in force now (Unix milliseconds): if its policy or freeze changed since the checks, it denies.
+ * Where a policy asks for a step-up, what would be permitted is held, and what would be refused is refused without
+ * asking anyone. `approved`: a challenge was approved for exactly this binding (stepUp/binding.ts), or the mandate that
+ * is judged again was minted from one: what was approved stays approved.
  */
 export function decideExchange(
   checked: CheckedExchange,
   outcomes: readonly PolicyOutcome[],
   zone: ZoneSnapshot,
   now: number,
-): Permit | Denial {
+  approved = false,
+): Permit | Hold | Denial {
   const denial = checkZone(checked, zone) ?? checkOutcomes(checked, outcomes);
   if (denial) return denial;
   const seconds = Math.floor(now / 1000);
@@ -25,7 +30,9 @@ export function decideExchange(
     );
   }
   const { request, grants, policyDigest, lineage } = checked;
-  return { type: 'permit', request, expiresAt, grants, policyDigest, ...(lineage && { lineage }) };
+  const decided = { request, expiresAt, grants, policyDigest, ...(lineage && { lineage }) };
+  const hold = approved === true ? undefined : findHold(outcomes, decided);
+  return hold ?? { type: 'permit', ...decided };
 }
 
 function checkZone(checked: CheckedExchange, zone: ZoneSnapshot): Denial | undefined {
@@ -50,7 +57,7 @@ function checkOutcome(outcome: PolicyOutcome | undefined, scope: string, resourc
   const isLogin = scope === '';
   const where = isLogin || resource === undefined ? {} : { scope, resource };
   const what = isLogin ? 'the login' : `scope ${scope}`;
-  if (!outcome || outcome.failure !== undefined) {
+  if (!outcome || outcome.failure !== undefined || !Array.isArray(outcome.stepUps)) {
     return deny(
       'PolicyFailed',
       `policy could not be evaluated for ${what} (${outcome?.failure ?? 'no answer'})`,

@@ -20,6 +20,8 @@ export const DENIAL_REASONS = {
   SubjectNotPermitted: 'the Application may not present tokens of this user or audience',
   PolicyDenied: 'a policy of the active set denied the scope',
   PolicyNotAllowed: 'no policy of the active set allows the scope',
+  StepUpRequired:
+    'a policy of the active set wants a person to approve, and no one can: the request is for no user, or asks for too much at once',
   PolicyFailed: 'the active set could not be evaluated, which denies',
   SessionRequired: 'an edge was named without the agent session that acts under it',
   SessionUnknown: 'the zone has no such agent session of this application',
@@ -85,12 +87,16 @@ export interface ExchangeRequest {
   readonly lineage?: {
     readonly sessions: readonly string[];
     readonly edges: readonly string[];
-    /** Authority records of the logins that started the sessions. */
+    /** Authority records of the logins that started the sessions, and the roots of these. */
     readonly sids: readonly string[];
     /** Ids of every Application of the chain. */
     readonly applications: readonly string[];
-    /** Unix milliseconds: when the first of it came into being. */
-    readonly since: number;
+    /** Each session with when it started (Unix milliseconds), by whom, and for which user. */
+    readonly started: readonly {
+      readonly at: number;
+      readonly applicationID: string;
+      readonly subject?: { readonly issuer: string; readonly sub: string };
+    }[];
   };
 }
 
@@ -123,8 +129,8 @@ export interface DecisionRecord {
   readonly at: number;
   readonly requestID: string;
   /** `consume`: a mandate of single use was spent at a gateway. */
-  readonly kind: 'exchange' | 'refusal' | 'consume';
-  readonly outcome: 'permit' | 'denial' | 'error';
+  readonly kind: 'exchange' | 'refusal' | 'act' | 'consume';
+  readonly outcome: 'permit' | 'hold' | 'denial' | 'error' | 'done';
   /** Set exactly when an exchange was permitted: a mandate has one decision. */
   readonly jti?: string;
   /** Unix seconds; set exactly when an exchange was permitted. */
@@ -143,4 +149,27 @@ export interface DecisionRecord {
   /** The input of each scope's decision, so that it can be replayed. */
   readonly inputs?: readonly PolicyInput[];
   readonly outcomes?: readonly PolicyOutcome[];
+  /** Of a hold: what waits for a person; of a permit: the approval that it spent. */
+  readonly challengeID?: string;
+  /** Set exactly when kind is act. */
+  readonly act?: RuntimeAct;
+}
+
+/** What was done to a zone's runtime state. */
+export interface RuntimeAct {
+  readonly name:
+    | 'session.started'
+    | 'session.ended'
+    | 'session.suspended'
+    | 'session.resumed'
+    | 'session.lease'
+    | 'delegation.created'
+    | 'delegation.revoked'
+    | 'challenge.opened'
+    | 'challenge.decided'
+    | 'expired';
+  /** An application id, `operator:<user>`, `subject:<issuer>:<sub>`, or `time`. */
+  readonly by: string;
+  /** Each with its kind, id and status from then on. */
+  readonly objects: readonly Readonly<Record<string, unknown>>[];
 }

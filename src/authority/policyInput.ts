@@ -1,4 +1,5 @@
 /** The policy input `caracal.run/policy-input/v1`: total, with typed nulls. Field names are the contract with Rego. */
+import type { StepUpRequirement } from './stepUp/challenge.ts';
 
 export interface PolicyInput {
   readonly schema: 'caracal.run/policy-input/v1';
@@ -95,6 +96,7 @@ export interface PolicyTime {
 
 /** What the active policy set says of one input. Anything but `permit: true` denies. */
 export interface PolicyOutcome {
+  /** Free of denials, and allowed; whether `stepUps` still hold it is decided by the platform. */
   readonly permit: boolean;
   /** Why the set could not answer; present means deny. */
   readonly failure?: 'timeout' | 'error' | 'unavailable' | 'too_large' | 'wrong_type';
@@ -102,6 +104,8 @@ export interface PolicyOutcome {
   readonly denials: readonly { readonly policy: string; readonly reason: string }[];
   /** Policies whose `allow` is true. */
   readonly allowedBy: readonly string[];
+  /** Every `step_up`, sorted: what a person has to approve before this permits. */
+  readonly stepUps: readonly StepUpRequirement[];
   /** Policies that applied (by appliesTo) and were asked. */
   readonly asked: readonly string[];
   /** Smallest `max_ttl_seconds` said by any. */

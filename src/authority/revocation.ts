@@ -50,18 +50,14 @@ export function findRevocation(
 ): RevocationEntry | undefined {
   if (zone.revocations.length === 0) return undefined;
   const index = indexOf(zone.revocations);
-  const rests = [
-    issued,
-    ...(request.login ? [request.login] : []),
-    ...(request.lineage ? [{ at: request.lineage.since }] : []),
-  ];
+  const rests = [issued, ...(request.login ? [request.login] : [])];
   const byID = idKeys(zone.uid, request, rests).flatMap((key) => index.get(key) ?? [])[0];
   if (byID) return byID;
-  const byTime = timeKeys(request).flatMap((key) => index.get(key) ?? []);
-  return byTime.find((entry) =>
-    // A login serves many Resources: revoking one of these ends its mandates, not the login.
-    entry.target.type === 'resource' ? isBefore(issued, entry) : rests.some((rest) => isBefore(rest, entry)),
-  );
+  for (const { rest, keys } of datedRests(request, issued)) {
+    const cut = keys.flatMap((key) => index.get(key) ?? []).find((entry) => isBefore(rest, entry));
+    if (cut) return cut;
+  }
+  return undefined;
 }
 
 /** By number where both have one, since clocks differ; an instant that was written out is one of the clock. */
@@ -89,18 +85,48 @@ function lineageKeys({ agentSessionID, delegationEdgeID, lineage }: ExchangeRequ
   return [
     ...sessions.map((id) => toKey({ type: 'agentSession', id })),
     ...edges.map((id) => toKey({ type: 'delegationEdge', id })),
-    ...(lineage?.sids ?? []).map((sid) => toKey({ type: 'session', sid })),
+    ...(lineage?.sids ?? []).flatMap((sid) => [
+      toKey({ type: 'session', sid }),
+      toKey({ type: 'rootSession', rootSid: sid }),
+    ]),
   ];
 }
 
-function timeKeys({ principal, subject, resource, lineage }: ExchangeRequest): readonly string[] {
-  const applications = new Set([principal.applicationID, ...(lineage?.applications ?? [])]);
+/**
+ * What the request rests on, each with who and what cuts it by time: of a chain each member by its own start only, so
+ * that the new beginning of one is not undone by how long another has been running.
+ */
+function datedRests(request: ExchangeRequest, issued: Issued): readonly Dated[] {
+  const { principal, subject, resource, login, lineage } = request;
+  const own = [principal.applicationID];
+  const user = subject.type === 'user' ? [subject] : [];
+  const started = lineage?.started ?? [];
+  // A login serves many Resources: revoking one of these ends its mandates, not the login.
+  const target = resource === undefined ? [] : [toKey({ type: 'resource', identifier: resource })];
+  const applications = [...own, ...(lineage?.applications ?? []), ...started.map((one) => one.applicationID)];
+  const users = [...user, ...started.flatMap((one) => one.subject ?? [])];
   return [
-    toKey({ type: 'everything' }),
-    ...[...applications].map((id) => toKey({ type: 'application', id })),
-    ...(subject.type === 'user' ? [toKey({ type: 'subject', issuer: subject.issuer, sub: subject.sub })] : []),
-    ...(resource === undefined ? [] : [toKey({ type: 'resource', identifier: resource })]),
+    { rest: issued, keys: [...cutKeys(applications, users), ...target] },
+    ...(login ? [{ rest: login, keys: cutKeys(own, lineage ? [] : user) }] : []),
+    ...started.map((one) => ({ rest: one, keys: cutKeys([one.applicationID], one.subject ? [one.subject] : []) })),
   ];
+}
+
+interface Dated {
+  readonly rest: Issued;
+  readonly keys: readonly string[];
+}
+
+function cutKeys(
+  applications: readonly string[],
+  users: readonly { readonly issuer: string; readonly sub: string }[],
+): readonly string[] {
+  const keys = [
+    toKey({ type: 'everything' }),
+    ...applications.map((id) => toKey({ type: 'application', id })),
+    ...users.map(({ issuer, sub }) => toKey({ type: 'subject', issuer, sub })),
+  ];
+  return [...new Set(keys)];
 }
 
 function toKey(target: RevocationTarget): string {

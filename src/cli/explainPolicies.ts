@@ -10,7 +10,7 @@ import type { OPA } from '../policy/opa.ts';
 import { createPolicyEngine } from '../policy/workers.ts';
 import type { OfflineEntry } from '../up/offline.ts';
 import type { PolicyPlace } from '../up/recordedPolicies.ts';
-import type { Explanation, ExplainedRule, PolicyExplanation } from './explainText.ts';
+import { toStepUpWords, type Explanation, type ExplainedRule, type PolicyExplanation } from './explainText.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface PolicyQuestion {
@@ -88,13 +88,14 @@ function toExplanation(scope: string, module: ExplainedModule, places: readonly 
   return { policy: module.policy, scope, outcome: module.outcome, rules };
 }
 
-/** Denials by their words, other rules by what they are; `line` is of the policy's text, 0 where it is not known. */
+/** Denials and step-ups by their words, other rules by what they are; `line` is of the policy's text, 0 where it is not known. */
 function toRules(module: ExplainedModule): readonly Omit<ExplainedRule, 'file'>[] {
   const denials = module.denials.map(({ reason, line }) => ({ line, text: `deny ${JSON.stringify(reason)}` }));
   const others = module.rules
     .filter(({ name, fired }) => fired && (name === 'allow' || name === 'max_ttl_seconds'))
     .map(({ name, line }) => ({ line, text: name === 'allow' ? toAllow(module) : toLimit(module) }));
-  return [...denials, ...others];
+  const stepUps = module.stepUps.map((stepUp) => ({ line: stepUp.line, text: `step_up: ${toStepUpWords(stepUp)}` }));
+  return [...denials, ...stepUps, ...others];
 }
 
 function toAllow({ allow }: ExplainedModule): string {

@@ -7,7 +7,7 @@ import { findRecordedPolicies } from '../up/recordedPolicies.ts';
 import { readState } from '../up/stateFile.ts';
 import { openOPA } from './check.ts';
 import { explainModules } from './explainPolicies.ts';
-import { toPolicyLines } from './explainText.ts';
+import { toPolicyLines, toStepUpWords } from './explainText.ts';
 import type { PolicyExplanation } from './explainText.ts';
 import { CommandError } from './runtime.ts';
 import type { ExitCode, Runtime } from './runtime.ts';
@@ -98,11 +98,14 @@ function toOutcomes({ request, outcomes = [] }: DecisionRecord): readonly string
 function toOutcomeLines(scope: string, outcome: PolicyOutcome): readonly string[] {
   const what = scope === '' ? 'the login' : scope;
   const { failure, denials, allowedBy, asked, maxTTLSeconds } = outcome;
+  // Absent in what was recorded before there were any.
+  const stepUps = (outcome as Partial<PolicyOutcome>).stepUps ?? [];
   return [
     `${outcome.permit ? '✓' : '✗'} ${what} (asked: ${asked.join(', ') || 'none'})`,
     ...(failure === undefined ? [] : [`    could not be evaluated: ${failure}`]),
     ...allowedBy.map((policy) => `    ${policy} allows`),
     ...denials.map(({ policy, reason }) => `    ${policy} denies: ${reason}`),
+    ...stepUps.map((stepUp) => `    ${stepUp.policy} holds: ${toStepUpWords(stepUp)}`),
     ...(maxTTLSeconds === undefined ? [] : [`    at most ${maxTTLSeconds} s`]),
   ];
 }

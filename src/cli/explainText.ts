@@ -1,6 +1,8 @@
 /** An explanation for people: every check, every Grant considered, every policy asked, then the decision. */
 import type { CheckReport } from '../authority/checks.ts';
 import type { Denial, ExchangeRequest, Permit } from '../authority/decision.ts';
+import type { StepUpRequirement } from '../authority/stepUp/challenge.ts';
+import type { Hold } from '../authority/stepUp/hold.ts';
 import type { ConsideredGrant } from './explainQuestion.ts';
 
 /** What one policy said of one scope, and which of its rules said it. */
@@ -8,7 +10,7 @@ export interface PolicyExplanation {
   readonly policy: string;
   /** "" for a login. */
   readonly scope: string;
-  readonly outcome: 'allows' | 'denies' | 'says nothing' | 'does not apply' | 'failed';
+  readonly outcome: 'allows' | 'denies' | 'holds' | 'says nothing' | 'does not apply' | 'failed';
   readonly rules: readonly ExplainedRule[];
 }
 
@@ -29,7 +31,7 @@ export interface Explanation {
   readonly grants: readonly ConsideredGrant[];
   /** Empty when a check already decided. */
   readonly policies: readonly PolicyExplanation[];
-  readonly decision: Permit | Denial;
+  readonly decision: Permit | Hold | Denial;
 }
 
 export function toExplanationText(explanation: Explanation): string {
@@ -61,25 +63,51 @@ function toCheckLine({ name, result, denial }: CheckReport): string {
   return `${MARKS[result]} ${name}${denial ? `: ${denial.message}` : ''}`;
 }
 
-function toGrantLine({ grant, file, line, scopes, lacks }: ConsideredGrant): string {
-  const end = lacks.length === 0 ? scopes.join(' ') : `lacks ${lacks.join(', ')}`;
-  return `${lacks.length === 0 ? '✓' : '✗'} ${grant} (${file}:${line}): ${end}`;
+function toGrantLine({ grant, file, line, scopes, lacks, notInForce }: ConsideredGrant): string {
+  const where = `${grant} (${file}:${line})`;
+  if (notInForce !== undefined) return `✗ ${where}: is not in force: ${notInForce}`;
+  return lacks.length === 0 ? `✓ ${where}: ${scopes.join(' ')}` : `✗ ${where}: lacks ${lacks.join(', ')}`;
 }
 
+const OUTCOME_MARKS = {
+  allows: '✓',
+  denies: '✗',
+  failed: '✗',
+  holds: '!',
+  'says nothing': '-',
+  'does not apply': '-',
+} as const;
+
 export function toPolicyLines({ policy, scope, outcome, rules }: PolicyExplanation): readonly string[] {
-  const mark = outcome === 'allows' ? '✓' : outcome === 'denies' || outcome === 'failed' ? '✗' : '-';
-  const head = `${mark} ${policy} ${outcome}${toScopeWords(outcome, scope)}`;
+  const head = `${OUTCOME_MARKS[outcome]} ${policy} ${outcome}${toScopeWords(outcome, scope)}`;
   return [head, ...rules.map(({ file, line, text }) => `    ${file}:${line}: ${text}`)];
 }
 
+const JOINTS = {
+  allows: '',
+  denies: '',
+  holds: '',
+  'says nothing': 'of ',
+  'does not apply': 'to ',
+  failed: 'for ',
+} as const;
+
 function toScopeWords(outcome: PolicyExplanation['outcome'], scope: string): string {
   if (scope === '') return '';
-  const joint = { allows: '', denies: '', 'says nothing': 'of ', 'does not apply': 'to ', failed: 'for ' }[outcome];
-  return ` ${joint}${scope}`;
+  return ` ${JOINTS[outcome]}${scope}`;
 }
 
-function toDecisionText(decision: Permit | Denial, now: number): string {
+const APPROVERS = { operator: 'an operator', subject: 'the user', any: 'an operator or the user' } as const;
+
+/** What a person has to do, and why. */
+export function toStepUpWords({ tier, approver, ttlSeconds, reason }: Omit<StepUpRequirement, 'policy'>): string {
+  const time = ttlSeconds === undefined ? '' : ` within ${ttlSeconds} s`;
+  return `${APPROVERS[approver]} has to approve${time}, tier ${tier}${reason === undefined ? '' : `: ${reason}`}`;
+}
+
+function toDecisionText(decision: Permit | Hold | Denial, now: number): string {
   if (decision.type === 'denial') return `denied, ${decision.reason}: ${decision.message}`;
+  if (decision.type === 'hold') return `held: ${decision.requirements.map(toStepUpWords).join('; ')}`;
   const seconds = decision.expiresAt - Math.floor(now / 1000);
   return `permitted for ${seconds} s by ${decision.grants.join(', ') || 'no Grant (a login needs none)'}`;
 }

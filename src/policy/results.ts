@@ -1,11 +1,20 @@
 /** OPA's results as compile reads them: gathered before, keyed by digests of text, so that compile stays pure. */
 
+/** One `step_up` that a test expects, as it is written in Rego. */
+export interface ExpectedStepUp {
+  readonly tier: string;
+  readonly approver: 'operator' | 'subject' | 'any';
+  readonly ttl_seconds?: number;
+  readonly reason?: string;
+}
+
 export interface PolicyTest {
   readonly name: string;
   readonly input?: unknown;
   readonly expect: {
     readonly allow?: boolean;
     readonly deny?: readonly string[];
+    readonly step_up?: readonly ExpectedStepUp[];
     readonly max_ttl_seconds?: number;
   };
 }

@@ -40,7 +40,8 @@ export function readSyntax(tree: unknown, checkInputPath: CheckInputPath): Synta
   const meaningful = path[1] === 'policy' ? RULES.filter((name) => names.has(name)) : [];
   const clauses = rules.map((rule) => ({ name: ruleName(rule), line: lineOf(rule) }));
   const time = readTimeMembers([tree.imports, tree.rules], imports);
-  const facts = { package: path, rules: meaningful, time, clauses };
+  const constants = readConstants([tree.imports, tree.rules], imports);
+  const facts = { package: path, rules: meaningful, time, constants, clauses };
   return { facts, problems: problems.sort((a, b) => a.line - b.line) };
 }
 
@@ -71,15 +72,19 @@ function checkRule(rule: Node, path: readonly string[]): readonly Problem[] {
   if (path[1] === 'data') {
     return isConstant(rule, head) ? [] : problem(`${name}: package caracal.data.* holds constants only`);
   }
-  if (name === 'step_up') return problem('step_up is not provided by this runtime; remove the rule or use deny');
   if (!isRuleName(name)) return [];
   if (head.args !== undefined) return problem(`${name} is a function; it has to be a rule`);
   if (name === 'allow' && rule.default === true && isTrue(head.value)) {
     return problem('default allow := true would permit everything; write rules that say when to allow');
   }
-  if (name === 'deny' && isObjectRule(head)) return problem('deny is an object here; write deny contains "…" if { … }');
+  if ((name === 'deny' || name === 'step_up') && isObjectRule(head)) return problem(IS_OBJECT[name]);
   return [];
 }
+
+const IS_OBJECT = {
+  deny: 'deny is an object here; write deny contains "…" if { … }',
+  step_up: 'step_up is an object here; write step_up contains {"tier": "…", "approver": "…"} if { … }',
+} as const;
 
 /** `deny["x"] if …`: in Rego v1 an object, which would silently deny nothing it should. */
 function isObjectRule(head: Node): boolean {
@@ -139,10 +144,27 @@ function readTimeMembers(root: unknown, imports: ReadonlyMap<string, readonly St
   return [...members].sort();
 }
 
+/** Each constant of `caracal.data.` that is read, with the first line that does. */
+function readConstants(root: unknown, imports: ReadonlyMap<string, readonly Step[]>): ModuleFacts['constants'] {
+  const found = new Map<string, { readonly path: readonly string[]; readonly line: number }>();
+  visit(root, ({ node, line }) => {
+    const [head, ...steps] = node.type === 'ref' ? resolve(toSteps(terms(node.value)), imports) : [];
+    if (head !== 'data' || !isShared(steps)) return;
+    const end = steps.indexOf(undefined);
+    const path = (end < 0 ? steps : steps.slice(0, end)) as readonly string[];
+    const known = found.get(path.join('.'));
+    if (!known || line < known.line) found.set(path.join('.'), { path, line });
+  });
+  return [...found.values()].sort((a, b) => a.line - b.line);
+}
+
+function isShared(steps: readonly Step[]): boolean {
+  return steps[0] === 'caracal' && steps[1] === 'data' && steps[2] !== undefined;
+}
+
 function checkData(steps: readonly Step[], own: readonly string[]): string | undefined {
   const isOwn = own.every((segment, index) => steps[index] === segment);
-  const isShared = steps[0] === 'caracal' && steps[1] === 'data' && steps[2] !== undefined;
-  if (isOwn || isShared) return undefined;
+  if (isOwn || isShared(steps)) return undefined;
   const shown = ['data', ...steps.map((step) => step ?? '…')].join('.');
   return `${shown} is not this policy's to read; it may use its own package and data.caracal.data.<name>`;
 }

@@ -2,7 +2,7 @@
 import type { PolicyInput, PolicyOutcome } from '../authority/policyInput.ts';
 import { pathsOf, toTestInput } from './defaultInput.ts';
 import { createInputPaths, type CheckInputPath } from './inputPaths.ts';
-import type { PolicyTest } from './results.ts';
+import type { ExpectedStepUp, PolicyTest } from './results.ts';
 
 export interface TestRun {
   readonly passed: number;
@@ -42,7 +42,8 @@ function checkInput(input: unknown, checkPath: CheckInputPath): string | undefin
 const FAILURES: Readonly<Record<NonNullable<PolicyOutcome['failure']>, string>> = {
   timeout: 'the policy takes too long; simplify it',
   error: 'the evaluation ends with an error, such as two values for one rule or too much memory',
-  wrong_type: 'allow has to be a boolean, deny a set of strings, max_ttl_seconds a number',
+  wrong_type:
+    'allow has to be a boolean, deny a set of strings, max_ttl_seconds a number, step_up a set of at most 16 objects of tier, approver (operator, subject or any), and where wanted ttl_seconds (1 to 86400) and reason',
   too_large: 'the input is larger than 64 KiB; shorten it',
   unavailable: 'the policy is not loaded',
 };
@@ -55,11 +56,21 @@ function compareOutcome(expect: PolicyTest['expect'], outcome: PolicyOutcome): s
   if (expect.deny && !isSameSet(expect.deny, said)) {
     return `deny is ${JSON.stringify(said)}, expected ${JSON.stringify(expect.deny)}`;
   }
+  const stepUps = outcome.stepUps.map(toStepUpText);
+  const wanted = expect.step_up?.map(({ ttl_seconds: ttlSeconds, ...rest }) => toStepUpText({ ...rest, ttlSeconds }));
+  if (wanted && !isSameSet(wanted, stepUps)) return `step_up is [${stepUps}], expected [${wanted}]`;
   const { maxTTLSeconds } = outcome;
   if (expect.max_ttl_seconds !== undefined && expect.max_ttl_seconds !== maxTTLSeconds) {
     return `max_ttl_seconds is ${maxTTLSeconds ?? 'undefined'}, expected ${expect.max_ttl_seconds}`;
   }
   return undefined;
+}
+
+type StepUpText = Omit<ExpectedStepUp, 'ttl_seconds'> & { readonly ttlSeconds?: number | undefined };
+
+/** One form for what is said and what is expected: absent members are left out. */
+function toStepUpText({ tier, approver, ttlSeconds, reason }: StepUpText): string {
+  return JSON.stringify({ tier, approver, ttl_seconds: ttlSeconds, reason });
 }
 
 function isSameSet(a: readonly string[], b: readonly string[]): boolean {

@@ -1,7 +1,8 @@
 /** The key that signs the log, beside the store: made once, read by its owner only; its public half in a file of its own. */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { KEY_NAME } from '../audit/checkpoint.ts';
 import { createNoteSigner, generateNoteKey, type NoteSigner } from '../audit/note.ts';
+import { writeWhole } from './keyFile.ts';
 
 /** Every public half that there ever was, one a line: what an older key has signed can still be verified. */
 export function publicKeyPath(storePath: string): string {
@@ -31,16 +32,4 @@ export function readAuditKey(storePath: string): NoteSigner {
 
 function privateKeyPath(storePath: string): string {
   return `${storePath}.audit.key`;
-}
-
-/** The file of before or this one, never a part. */
-function writeWhole(path: string, text: string, mode: number): void {
-  const file = openSync(`${path}.new`, 'w', mode);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(`${path}.new`, path);
 }

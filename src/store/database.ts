@@ -3,9 +3,13 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { NoteSigner } from '../audit/note.ts';
+import { prepareHeads, readHeads, writeHead } from './heads.ts';
 import { openLog, type Log } from './log.ts';
 import { migrate } from './migrations.ts';
-import type { EpochRow } from './protocol.ts';
+import { prepareRuntime } from './runtimeState.ts';
+import type { Seal } from './seal.ts';
+import { checkSealProof, makeSeal, readSeal, sealKeyPath } from './sealKey.ts';
+import { raised } from './zoneHead.ts';
 
 export interface OpenOptions {
   readonly path: string;
@@ -22,6 +26,7 @@ export interface Database {
   readonly db: DatabaseSync;
   readonly statements: Statements;
   readonly log: Log;
+  readonly seal: Seal;
   close(): void;
 }
 
@@ -35,16 +40,32 @@ export function openDatabase({ path, newIncarnation, now, openSigner }: OpenOpti
   try {
     db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF');
     db.exec('PRAGMA journal_size_limit = 67108864');
-    migrate(db, path);
+    migrate(db, path, () => makeSeal(sealKeyPath(path)));
+    const seal = openSeal(db, path);
     const inode = String(statSync(path).ino);
-    const known = knownIncarnation(db, inode);
-    const incarnation = known ?? renew(db, inode, newIncarnation, { path, now });
-    // A backup that was written over the file cannot be told from the file: each start outdates what it may have lost.
-    if (known !== undefined && newIncarnation !== undefined) raiseAll(db, now);
+    const incarnation = together(db, () => {
+      const known = knownIncarnation(db, inode);
+      // A backup that was written over the file cannot be told from the file: each start outdates what it may have lost.
+      if (known !== undefined && newIncarnation !== undefined) raiseAll(db, seal, now);
+      return known ?? renew(db, inode, newIncarnation, { path, now }, seal);
+    });
     const log = openLog(db, incarnation, openSigner());
-    return { incarnation, db, statements: prepareStatements(db), log, close: () => db.close() };
+    return { incarnation, db, statements: prepareStatements(db), log, seal, close: () => db.close() };
   } catch (error) {
     db.close();
+    throw error;
+  }
+}
+
+/** In one transaction; what throws leaves nothing. */
+export function together<T>(db: DatabaseSync, act: () => T): T {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    const done = act();
+    db.exec('COMMIT');
+    return done;
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }
 }
@@ -68,32 +89,39 @@ function renew(
   inode: string,
   newIncarnation: string | undefined,
   { path, now }: Pick<OpenOptions, 'path' | 'now'>,
+  seal: Seal,
 ): string {
   if (newIncarnation === undefined) {
     throw new Error(`${path} was replaced while it was in use: start again to use the new one`);
   }
-  db.exec('BEGIN IMMEDIATE');
-  try {
-    db.prepare('INSERT OR REPLACE INTO incarnation (only, id, inode) VALUES (1, ?, ?)').run(newIncarnation, inode);
-    raiseAll(db, now);
-    db.exec('COMMIT');
-  } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK');
-    throw error;
-  }
+  db.prepare('INSERT OR REPLACE INTO incarnation (only, id, inode) VALUES (1, ?, ?)').run(newIncarnation, inode);
+  raiseAll(db, seal, now);
   return newIncarnation;
 }
 
 /** Above every epoch that there can have been: they begin at the Unix time in seconds, and no zone changes as often. */
-function raiseAll(db: DatabaseSync, now: number): void {
-  db.prepare(
-    `INSERT INTO zone_epochs (zone_uid, epoch, digest, change, at)
-     SELECT zone_uid, max(max(epoch) + 1, :seconds), '', :change, :at FROM zone_epochs GROUP BY zone_uid`,
-  ).run({
-    seconds: Math.floor(now / 1000),
-    change: JSON.stringify({ all: true, applications: [], resources: [] }),
-    at: now,
-  });
+function raiseAll(db: DatabaseSync, seal: Seal, now: number): void {
+  const statements = { ...prepareHeads(db), ...prepareEpochs(db) };
+  const change = JSON.stringify({ all: true, applications: [], resources: [] });
+  for (const head of readHeads(statements, seal)) {
+    if (head.epoch === 0) continue;
+    const { zoneUID, epoch } = raised({ ...head, epoch: Math.max(head.epoch, Math.floor(now / 1000) - 1) }, '', now);
+    writeHead(statements, seal, { ...head, epoch, digest: '' });
+    statements.insertEpoch.run(zoneUID, epoch, '', change, now);
+  }
+}
+
+function openSeal(db: DatabaseSync, path: string): Seal {
+  const seal = readSeal(sealKeyPath(path));
+  const proof = db.prepare('SELECT proof FROM seal_proof').get()?.['proof'];
+  checkSealProof(seal, String(proof), sealKeyPath(path));
+  return seal;
+}
+
+function prepareEpochs(db: DatabaseSync) {
+  return {
+    insertEpoch: db.prepare('INSERT INTO zone_epochs (zone_uid, epoch, digest, change, at) VALUES (?, ?, ?, ?, ?)'),
+  };
 }
 
 function prepareStatements(db: DatabaseSync) {
@@ -109,16 +137,17 @@ function prepareStatements(db: DatabaseSync) {
     ),
     consume: db.prepare('INSERT OR IGNORE INTO single_use (class, zone_uid, key, expires_at) VALUES (?, ?, ?, ?)'),
     upsertAuthorityRecord: db.prepare(
-      `INSERT INTO authority_records (zone_uid, sid, expires_at, record) VALUES (?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at, record = excluded.record
+      `INSERT INTO authority_records (zone_uid, sid, expires_at, record, seal) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at, record = excluded.record, seal = excluded.seal
        WHERE excluded.expires_at > expires_at`,
     ),
-    insertEpoch: db.prepare('INSERT INTO zone_epochs (zone_uid, epoch, digest, change, at) VALUES (?, ?, ?, ?, ?)'),
     insertRevocation: db.prepare(
-      'INSERT OR IGNORE INTO revocations (zone_uid, uid, epoch, at, record) VALUES (?, ?, ?, ?, ?)',
+      'INSERT INTO revocations (zone_uid, uid, epoch, at, record, seal) VALUES (?, ?, ?, ?, ?, ?)',
     ),
     revocation: db.prepare('SELECT 1 FROM revocations WHERE zone_uid = ? AND uid = ?'),
-    revocations: db.prepare('SELECT epoch, record FROM revocations WHERE zone_uid = ? ORDER BY epoch, uid'),
+    revocations: db.prepare(
+      'SELECT zone_uid, uid, epoch, record, seal FROM revocations WHERE zone_uid = ? ORDER BY epoch, uid',
+    ),
     pruneSingleUse: db.prepare(
       `DELETE FROM single_use WHERE (class, zone_uid, key) IN
        (SELECT class, zone_uid, key FROM single_use WHERE expires_at < ? LIMIT ?)`,
@@ -127,8 +156,12 @@ function prepareStatements(db: DatabaseSync) {
       `DELETE FROM authority_records WHERE (zone_uid, sid) IN
        (SELECT zone_uid, sid FROM authority_records WHERE expires_at < ? LIMIT ?)`,
     ),
-    zoneEpoch: db.prepare('SELECT epoch, digest FROM zone_epochs WHERE zone_uid = ? ORDER BY epoch DESC LIMIT 1'),
-    authorityRecord: db.prepare('SELECT record FROM authority_records WHERE zone_uid = ? AND sid = ?'),
+    authorityRecord: db.prepare(
+      'SELECT zone_uid, sid, expires_at, record, seal FROM authority_records WHERE zone_uid = ? AND sid = ?',
+    ),
+    ...prepareHeads(db),
+    ...prepareEpochs(db),
+    ...prepareRuntime(db),
     ...prepareDecisionReads(db),
   };
 }
@@ -141,11 +174,6 @@ export function prepareDecisionReads(db: DatabaseSync) {
     anyDecision: db.prepare('SELECT record FROM decisions WHERE id = ?'),
     decisions: db.prepare('SELECT record FROM decisions WHERE zone_uid = ? ORDER BY at DESC, seq DESC LIMIT ?'),
   };
-}
-
-export function readEpoch({ zoneEpoch }: Pick<Statements, 'zoneEpoch'>, zoneUID: string): EpochRow | undefined {
-  const row = zoneEpoch.get(zoneUID);
-  return row && { epoch: Number(row['epoch']), digest: String(row['digest']) };
 }
 
 export function toRecordText(row: Record<string, unknown> | undefined): string | undefined {

@@ -1,11 +1,16 @@
 /** Forward-only schema of the embedded store: one entry per version, applied once each, in order. */
 import type { DatabaseSync } from 'node:sqlite';
 import { extend, ROOT, type Head } from '../audit/entry.ts';
+import { sealRows } from './sealing.ts';
+import type { Seal } from './seal.ts';
 
 /** "CRCL": tells our files from any other SQLite database. */
 const APPLICATION_ID = 0x4352_434c;
 
-const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [createTables, chainDecisions, createRevocations];
+/** `makeSeal`: asked for once the file proved to be ours. */
+type Migration = (db: DatabaseSync, makeSeal: () => Seal) => void;
+
+const MIGRATIONS: readonly Migration[] = [createTables, chainDecisions, createRevocations, createRuntime];
 
 function createTables(db: DatabaseSync): void {
   db.exec(
@@ -124,14 +129,68 @@ function createRevocations(db: DatabaseSync): void {
   `);
 }
 
+/** Runtime state, and seals on it and on what carries authority already. */
+function createRuntime(db: DatabaseSync, makeSeal: () => Seal): void {
+  db.exec(`
+    CREATE TABLE seal_proof (only INTEGER PRIMARY KEY CHECK (only = 1), proof TEXT NOT NULL) STRICT;
+
+    CREATE TABLE zone_heads (
+      zone_uid TEXT PRIMARY KEY,
+      version INTEGER NOT NULL,
+      epoch INTEGER NOT NULL,
+      digest TEXT NOT NULL,
+      sequence INTEGER NOT NULL,
+      entry_seal TEXT NOT NULL,
+      base_sequence INTEGER NOT NULL,
+      base_seal TEXT NOT NULL,
+      revocations INTEGER NOT NULL,
+      tally TEXT NOT NULL,
+      seal TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE runtime_objects (
+      zone_uid TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      id TEXT NOT NULL,
+      sequence INTEGER NOT NULL,
+      forget_at INTEGER,
+      record TEXT NOT NULL,
+      seal TEXT NOT NULL,
+      PRIMARY KEY (zone_uid, kind, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX runtime_objects_by_end ON runtime_objects (forget_at) WHERE forget_at IS NOT NULL;
+
+    CREATE TABLE runtime_entries (
+      zone_uid TEXT NOT NULL,
+      sequence INTEGER NOT NULL,
+      epoch INTEGER,
+      at INTEGER NOT NULL,
+      entry TEXT NOT NULL,
+      seal TEXT NOT NULL,
+      PRIMARY KEY (zone_uid, sequence)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER runtime_entries_are_not_changed BEFORE UPDATE ON runtime_entries
+      BEGIN SELECT RAISE(ABORT, 'runtime entries are append only'); END;
+
+    ALTER TABLE authority_records ADD COLUMN seal TEXT NOT NULL DEFAULT '';
+    ALTER TABLE revocations ADD COLUMN seal TEXT NOT NULL DEFAULT '';
+    DROP TRIGGER IF EXISTS revocations_are_not_changed;
+  `);
+  sealRows(db, makeSeal());
+  db.exec(`
+    CREATE TRIGGER revocations_are_not_changed BEFORE UPDATE ON revocations
+      BEGIN SELECT RAISE(ABORT, 'revocations are append only'); END;
+  `);
+}
+
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** Throws where the file is another's or of a newer version; what is there then stays as it is. */
-export function migrate(db: DatabaseSync, path: string): void {
+export function migrate(db: DatabaseSync, path: string, makeSeal: () => Seal): void {
   db.exec('BEGIN EXCLUSIVE');
   try {
     const version = readSchemaVersion(db, path);
-    for (const apply of MIGRATIONS.slice(version)) apply(db);
+    for (const apply of MIGRATIONS.slice(version)) apply(db, makeSeal);
     if (version < SCHEMA_VERSION) {
       db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}`);
     }

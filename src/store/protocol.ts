@@ -1,4 +1,6 @@
 /** Messages between the store and its thread: rows in, rows out, each answer under the id of its request. */
+import type { AuthorityRow } from './authorityRows.ts';
+import type { EntryRow, ObjectRow, RuntimeOperation } from './runtimeRows.ts';
 
 /** One write; several share a transaction. Records travel as JSON text, so that each is serialised once. */
 export type Operation =
@@ -7,6 +9,7 @@ export type Operation =
       readonly decision: DecisionRow;
       readonly consume: readonly SingleUseRow[];
       readonly authorityRecord?: AuthorityRow;
+      readonly runtime?: RuntimeOperation;
     }
   | {
       readonly type: 'raiseEpoch';
@@ -37,13 +40,6 @@ interface SingleUseRow {
   readonly expiresAt: number;
 }
 
-interface AuthorityRow {
-  readonly zoneUID: string;
-  readonly sid: string;
-  readonly expiresAt: number;
-  readonly record: string;
-}
-
 export interface EpochRow {
   readonly epoch: number;
   readonly digest: string;
@@ -51,11 +47,16 @@ export interface EpochRow {
 
 /** What became of one write of a transaction. `refused`: a bug of the caller, such as an id that exists. */
 export type Outcome =
-  | { readonly type: 'committed'; readonly zoneEpoch: number }
+  | { readonly type: 'committed'; readonly zoneEpoch: number; readonly entry?: WrittenEntry }
+  /** The runtime state is not at the sequence that was expected. */
+  | { readonly type: 'conflict' }
   /** Index into `consume`. */
   | { readonly type: 'replayed'; readonly index: number }
   | { readonly type: 'raised'; readonly row: EpochRow }
   | { readonly type: 'refused'; readonly message: string };
+
+/** The sequence that a runtime write got, and the epoch that was raised with it, if any. */
+export type WrittenEntry = Pick<EntryRow, 'sequence' | 'epoch'>;
 
 /** Request and answer by method. */
 export interface Methods {
@@ -77,6 +78,15 @@ export interface Methods {
   readonly revocations: {
     readonly request: { readonly zoneUID: string };
     readonly answer: readonly { readonly epoch: number; readonly record: string }[];
+  };
+  readonly runtime: {
+    readonly request: { readonly zoneUID: string };
+    readonly answer: { readonly sequence: number; readonly objects: readonly Pick<ObjectRow, 'record'>[] };
+  };
+  /** Undefined: some of them were forgotten, or the store never had `after`. */
+  readonly runtimeEntries: {
+    readonly request: { readonly zoneUID: string; readonly after: number; readonly limit: number };
+    readonly answer: readonly Pick<EntryRow, 'sequence' | 'epoch' | 'entry'>[] | undefined;
   };
   readonly close: { readonly request: Record<never, never>; readonly answer: undefined };
 }

@@ -3,11 +3,13 @@ import { uuidv7, type Clock, type RandomBytes } from '../authority/clock.ts';
 import type { DecisionRecord } from '../authority/decision.ts';
 import type { AuthorityChange } from '../authority/feed.ts';
 import type { RevocationEntry } from '../authority/revocation.ts';
+import type { RuntimeEntry, RuntimeObject, RuntimeWrite } from '../authority/runtime.ts';
 import { createConnection, type Connection } from './connection.ts';
 import { createGroups, type Groups } from './groups.ts';
-import type { Operation, Outcome } from './protocol.ts';
+import type { Operation, Outcome, WrittenEntry } from './protocol.ts';
+import { parseEntry, toRuntimeOperation } from './runtimeRows.ts';
 import type { AuthorityRecord, Commit, CommitResult, Store, ZoneEpoch } from './store.ts';
-import { StoreUnavailable } from './store.ts';
+import { RuntimeEntriesGone, StoreUnavailable } from './store.ts';
 
 export interface SQLiteStoreConfig {
   /** The database file; its folder is made where missing. */
@@ -109,10 +111,17 @@ function createCheckpoints(connection: Connection, afterMs: number): Checkpoints
   };
 }
 
-function toReads(
-  connection: Connection,
-): Pick<Store, 'zoneEpoch' | 'revocations' | 'authorityRecord' | 'decisionByJTI' | 'decision' | 'decisions'> {
+function toReads(connection: Connection): Omit<Store, 'incarnation' | 'commit' | 'raiseEpoch' | 'close'> {
   return {
+    async runtime(zoneUID) {
+      const { sequence, objects } = await connection.ask('runtime', { zoneUID });
+      return { sequence, objects: objects.map(({ record }) => JSON.parse(record) as RuntimeObject) };
+    },
+    async runtimeEntries(zoneUID, after, limit) {
+      const rows = await connection.ask('runtimeEntries', { zoneUID, after, limit });
+      if (!rows) throw new RuntimeEntriesGone(`the runtime entries of zone ${zoneUID} after ${after} are not kept`);
+      return rows.map(parseEntry);
+    },
     async zoneEpoch(zoneUID) {
       const row = await connection.ask('zoneEpoch', { zoneUID });
       return row && { zoneUID, ...row };
@@ -138,13 +147,14 @@ export function parseDecision(text: string | undefined): DecisionRecord | undefi
   return text === undefined ? undefined : (JSON.parse(text) as DecisionRecord);
 }
 
-function toCommitOperation({ decision, consume = [], authorityRecord }: Commit): Operation {
+function toCommitOperation({ decision, consume = [], authorityRecord, runtime }: Commit): Operation {
   const { id, zoneUID, jti = null, at, outcome } = decision;
   return {
     type: 'commit',
     decision: { id, zoneUID, jti, at, outcome, record: JSON.stringify(decision) },
     consume,
     ...(authorityRecord && { authorityRecord: toAuthorityRow(authorityRecord) }),
+    ...(runtime && { runtime: toRuntimeOperation(runtime) }),
   };
 }
 
@@ -163,10 +173,18 @@ function toAuthorityRow(record: AuthorityRecord) {
   return { zoneUID, sid, expiresAt, record: JSON.stringify(record) };
 }
 
-function toCommitResult(outcome: Outcome, { consume }: Commit): CommitResult {
-  if (outcome.type === 'committed') return { ok: true, zoneEpoch: outcome.zoneEpoch };
+function toCommitResult(outcome: Outcome, { consume, runtime }: Commit): CommitResult {
+  if (outcome.type === 'committed') {
+    const { zoneEpoch, entry } = outcome;
+    return { ok: true, zoneEpoch, ...(entry && runtime && { entry: toEntry(entry, runtime) }) };
+  }
+  if (outcome.type === 'conflict') return { ok: false, conflict: true };
   if (outcome.type === 'replayed') return { ok: false, replayed: consume![outcome.index]! };
   throw toBug(outcome);
+}
+
+function toEntry({ sequence, epoch }: WrittenEntry, { puts, change }: RuntimeWrite): RuntimeEntry {
+  return { sequence, puts, ...(epoch !== null && change && { raised: { epoch, change } }) };
 }
 
 function toZoneEpoch(outcome: Outcome, zoneUID: string): ZoneEpoch {

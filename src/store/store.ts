@@ -14,6 +14,8 @@ export interface AuthorityRecord {
   readonly subject: PolicySubject;
   /** URL of the user's issuer at the login. */
   readonly subjectIssuer?: string;
+  /** Of the ID token, where it had one: an approval in person repeats its binding here. */
+  readonly nonce?: string;
   /** Unix milliseconds. */
   readonly createdAt: number;
   /** Unix seconds. */
@@ -87,7 +89,10 @@ export interface Store {
   zoneEpoch(zoneUID: string): Promise<ZoneEpoch | undefined>;
   authorityRecord(zoneUID: string, sid: string): Promise<AuthorityRecord | undefined>;
   runtime(zoneUID: string): Promise<RuntimeState>;
-  /** What was written after `sequence`, in order and without a gap, at most `limit`. */
+  /**
+   * What was written after the sequence `after`, in order and without a gap, at most `limit`. Rejects with
+   * RuntimeEntriesGone where some of it was forgotten, or where the state never came as far as `after`.
+   */
   runtimeEntries(zoneUID: string, after: number, limit: number): Promise<readonly RuntimeEntry[]>;
   decisionByJTI(zoneUID: string, jti: string): Promise<DecisionRecord | undefined>;
   decision(zoneUID: string, id: string): Promise<DecisionRecord | undefined>;
@@ -98,4 +103,9 @@ export interface Store {
 
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable';
+}
+
+/** The runtime entries that were asked for are not kept: load the zone's state whole. */
+export class RuntimeEntriesGone extends Error {
+  override readonly name = 'RuntimeEntriesGone';
 }

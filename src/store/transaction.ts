@@ -1,40 +1,35 @@
 /** One transaction over many writes: each keeps to itself, so that a replayed id refuses only its own commit. */
-import type { Database, Statements } from './database.ts';
-import { readEpoch } from './database.ts';
-import { advance, nextHead, type Log } from './log.ts';
-import type { EpochRow, Operation, Outcome } from './protocol.ts';
+import { sealAuthority, sealRevocation, type AuthorityRow } from './authorityRows.ts';
+import { together, type Database } from './database.ts';
+import { readHead, readHeads, writeHead } from './heads.ts';
+import { advance, nextHead } from './log.ts';
+import type { Operation, Outcome } from './protocol.ts';
+import type { RuntimeOperation } from './runtimeRows.ts';
+import { forgetEntries, forgetObjects, putRuntime } from './runtimeState.ts';
+import { raised } from './zoneHead.ts';
 
 /** SQLite's primary result code of a violated constraint: the caller's fault, not the file's. */
 const SQLITE_CONSTRAINT = 19;
 
 /** All or nothing on disk. Throws where the transaction could not be committed; nothing of it then is visible, and the database is opened anew. */
-export function writeTogether(
-  { db, statements, log }: Pick<Database, 'db' | 'statements' | 'log'>,
-  operations: readonly Operation[],
-  now: number,
-): readonly Outcome[] {
-  statements.begin.run();
-  try {
-    const outcomes = operations.map((operation) => writeOne(statements, log, operation, now));
-    statements.commit.run();
-    return outcomes;
-  } catch (error) {
-    if (db.isTransaction) db.exec('ROLLBACK');
-    throw error;
-  }
+export function writeTogether(open: Open, operations: readonly Operation[], now: number): readonly Outcome[] {
+  return together(open.db, () => operations.map((operation) => writeOne(open, operation, now)));
 }
 
-function writeOne(statements: Statements, log: Log, operation: Operation, now: number): Outcome {
-  statements.savepoint.run();
-  const outcome = tryOne(statements, log, operation, now);
-  if (outcome.type === 'replayed' || outcome.type === 'refused') statements.undo.run();
-  statements.release.run();
+type Open = Pick<Database, 'db' | 'statements' | 'log' | 'seal'>;
+
+function writeOne(open: Open, operation: Operation, now: number): Outcome {
+  const { savepoint, undo, release } = open.statements;
+  savepoint.run();
+  const outcome = tryOne(open, operation, now);
+  if (['replayed', 'conflict', 'refused'].includes(outcome.type)) undo.run();
+  release.run();
   return outcome;
 }
 
-function tryOne(statements: Statements, log: Log, operation: Operation, now: number): Outcome {
+function tryOne(open: Open, operation: Operation, now: number): Outcome {
   try {
-    return operation.type === 'commit' ? commit(statements, log, operation) : raise(statements, operation, now);
+    return operation.type === 'commit' ? commit(open, operation, now) : raise(open, operation, now);
   } catch (error) {
     if (!isConstraint(error)) throw error;
     return { type: 'refused', message: error.message };
@@ -50,43 +45,79 @@ function isConstraint(error: unknown): error is Error {
   );
 }
 
-function commit(statements: Statements, log: Log, operation: Extract<Operation, { type: 'commit' }>): Outcome {
+function commit(open: Open, operation: Extract<Operation, { type: 'commit' }>, now: number): Outcome {
+  const { statements, log, seal } = open;
   const { decision, consume, authorityRecord } = operation;
   for (const [index, use] of consume.entries()) {
     const { changes } = statements.consume.run(use.class, use.zoneUID, use.key, use.expiresAt);
     if (changes === 0) return { type: 'replayed', index };
   }
   const { id, zoneUID, jti, at, outcome, record } = decision;
-  const head = nextHead(log, zoneUID, record);
-  statements.insertDecision.run(id, zoneUID, jti, at, outcome, record, log.writer, head.size, head.hash);
-  if (authorityRecord) {
-    const { sid, expiresAt } = authorityRecord;
-    statements.upsertAuthorityRecord.run(authorityRecord.zoneUID, sid, expiresAt, authorityRecord.record);
-  }
+  const written = operation.runtime ? writeState(open, zoneUID, operation.runtime, now) : undefined;
+  if (written?.type === 'conflict') return written;
+  const logHead = nextHead(log, zoneUID, record);
+  statements.insertDecision.run(id, zoneUID, jti, at, outcome, record, log.writer, logHead.size, logHead.hash);
+  if (authorityRecord) upsertAuthority(open, authorityRecord);
   // Only now can nothing undo it but the failure of all, after which the log is read anew.
-  advance(log, zoneUID, head);
-  return { type: 'committed', zoneEpoch: readEpoch(statements, zoneUID)?.epoch ?? 0 };
+  advance(log, zoneUID, logHead);
+  return written ?? { type: 'committed', zoneEpoch: readHead(statements, seal, zoneUID).epoch };
 }
 
-/** The first epoch is the Unix time in seconds, so that mandates of an earlier store are below it. */
-function raise(statements: Statements, operation: Extract<Operation, { type: 'raiseEpoch' }>, now: number): Outcome {
+function upsertAuthority({ statements, seal }: Open, row: AuthorityRow): void {
+  const { zoneUID, sid, expiresAt, record } = row;
+  statements.upsertAuthorityRecord.run(zoneUID, sid, expiresAt, record, sealAuthority(seal, row));
+}
+
+function writeState({ statements, seal }: Open, zoneUID: string, operation: RuntimeOperation, now: number) {
+  const put = putRuntime(statements, seal, readHead(statements, seal, zoneUID), operation, now);
+  if (!put) return { type: 'conflict' } as const;
+  const { epoch, digest } = put.head;
+  writeHead(statements, seal, put.head);
+  if (operation.change !== undefined) statements.insertEpoch.run(zoneUID, epoch, digest, operation.change, now);
+  const entry = { sequence: put.entry.sequence, epoch: put.entry.epoch };
+  return { type: 'committed', zoneEpoch: epoch, entry } as const;
+}
+
+function raise(
+  { statements, seal }: Open,
+  operation: Extract<Operation, { type: 'raiseEpoch' }>,
+  now: number,
+): Outcome {
   const { zoneUID, digest, change, revocations } = operation;
-  const present = readEpoch(statements, zoneUID);
+  const present = readHead(statements, seal, zoneUID);
   const added = revocations.filter(({ uid }) => statements.revocation.get(zoneUID, uid) === undefined);
-  if (present?.digest === digest && added.length === 0) return { type: 'raised', row: present };
-  const row: EpochRow = { epoch: present ? present.epoch + 1 : Math.floor(now / 1000), digest };
-  statements.insertEpoch.run(zoneUID, row.epoch, digest, change, now);
-  for (const { uid, record } of added) statements.insertRevocation.run(zoneUID, uid, row.epoch, now, record);
-  return { type: 'raised', row };
+  const isKnown = present.epoch !== 0 && present.digest === digest && added.length === 0;
+  if (isKnown) return { type: 'raised', row: { epoch: present.epoch, digest } };
+  const head = raised(present, digest, now);
+  const { epoch } = head;
+  writeHead(statements, seal, { ...head, revocations: head.revocations + added.length });
+  statements.insertEpoch.run(zoneUID, epoch, digest, change, now);
+  for (const { uid, record } of added) {
+    const row = { zoneUID, uid, epoch, record };
+    statements.insertRevocation.run(zoneUID, uid, epoch, now, record, sealRevocation(seal, row));
+  }
+  return { type: 'raised', row: { epoch, digest } };
 }
 
 const PRUNED_AT_ONCE = 500;
 /** Seconds that something expired is kept, for clocks that differ. */
 const PRUNE_MARGIN = 60;
 
+/** Milliseconds that a runtime entry is kept for replicas that are behind. */
+const ENTRIES_KEPT_MS = 3_600_000;
+
 /** Removes some of what expired; true where more may be left. */
-export function pruneSome({ pruneSingleUse, pruneAuthorityRecords }: Statements, now: number): boolean {
+export function pruneSome({ db, statements, seal }: Open, now: number): boolean {
   const before = Math.floor(now / 1000) - PRUNE_MARGIN;
-  const removed = [pruneSingleUse, pruneAuthorityRecords].map((prune) => prune.run(before, PRUNED_AT_ONCE).changes);
-  return removed.some((changes) => Number(changes) === PRUNED_AT_ONCE);
+  const { pruneSingleUse, pruneAuthorityRecords } = statements;
+  const removed = [pruneSingleUse, pruneAuthorityRecords].map((prune) =>
+    Number(prune.run(before, PRUNED_AT_ONCE).changes),
+  );
+  removed.push(together(db, () => forgetObjects(statements, seal, before, PRUNED_AT_ONCE)));
+  for (const head of readHeads(statements, seal)) {
+    const old = now - ENTRIES_KEPT_MS;
+    if (head.sequence > head.baseSequence + 1)
+      removed.push(together(db, () => forgetEntries(statements, seal, head, old, PRUNED_AT_ONCE)));
+  }
+  return removed.includes(PRUNED_AT_ONCE);
 }

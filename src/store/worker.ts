@@ -2,9 +2,12 @@
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openAuditKey } from './auditKey.ts';
-import { createFile, openDatabase, readEpoch, toRecordText, type Database } from './database.ts';
+import { checkAuthority, checkRevocations } from './authorityRows.ts';
+import { createFile, openDatabase, toRecordText, type Database } from './database.ts';
+import { readHead } from './heads.ts';
 import { signHeads } from './log.ts';
 import type { FromWorker, Method, Methods, ToWorker, WorkerConfig } from './protocol.ts';
+import { readEntries, readRuntime } from './runtimeState.ts';
 import { pruneSome, writeTogether } from './transaction.ts';
 
 const PRUNE_EVERY_MS = 60_000;
@@ -44,20 +47,48 @@ function answer(message: ToWorker): Methods[Method]['answer'] {
       signHeads(open.db, open.log, message.now);
       return undefined;
     case 'zoneEpoch':
-      return readEpoch(statements, message.request.zoneUID);
+      return readEpoch(open, message.request.zoneUID);
     case 'authorityRecord':
+      return readAuthority(open, message.request.zoneUID, message.request.key);
     case 'decisionByJTI':
     case 'decision':
       return toRecordText(statements[message.method].get(message.request.zoneUID, message.request.key));
     case 'revocations':
-      return statements.revocations
-        .all(message.request.zoneUID)
-        .map((row) => ({ epoch: Number(row['epoch']), record: String(row['record']) }));
+      return readRevocations(open, message.request.zoneUID);
+    case 'runtime':
+      return readRuntime(statements, open.seal, message.request.zoneUID);
+    case 'runtimeEntries':
+      return readEntries(statements, open.seal, message.request);
     case 'decisions': {
       const rows = statements.decisions.all(message.request.zoneUID, message.request.limit);
       return rows.map((row) => String(row['record']));
     }
   }
+}
+
+function readEpoch({ statements, seal }: Database, zoneUID: string) {
+  const { epoch, digest } = readHead(statements, seal, zoneUID);
+  return epoch === 0 ? undefined : { epoch, digest };
+}
+
+function readAuthority({ statements, seal }: Database, zoneUID: string, sid: string): string | undefined {
+  const row = statements.authorityRecord.get(zoneUID, sid);
+  if (!row) return undefined;
+  const record = String(row['record']);
+  checkAuthority(seal, { zoneUID, sid, expiresAt: Number(row['expires_at']), record, seal: String(row['seal']) });
+  return record;
+}
+
+function readRevocations({ statements, seal }: Database, zoneUID: string) {
+  const rows = statements.revocations.all(zoneUID).map((row) => ({
+    zoneUID,
+    uid: String(row['uid']),
+    epoch: Number(row['epoch']),
+    record: String(row['record']),
+    seal: String(row['seal']),
+  }));
+  checkRevocations(seal, readHead(statements, seal, zoneUID), rows);
+  return rows;
 }
 
 /** The file of before, or none: another in its place would forget what was spent and decided. */
@@ -97,10 +128,10 @@ function isBusy(error: unknown): boolean {
 }
 
 /** After the writes are durable: what is removed here may be removed later just as well. */
-function pruneSometimes({ statements }: Database, now: number): void {
+function pruneSometimes(open: Database, now: number): void {
   if (now < pruneAt) return;
   try {
-    pruneAt = pruneSome(statements, now) ? now : now + PRUNE_EVERY_MS;
+    pruneAt = pruneSome(open, now) ? now : now + PRUNE_EVERY_MS;
   } catch {
     closeDatabase();
   }

@@ -3,6 +3,8 @@ import { diffZones } from '../authority/change.ts';
 import type { Clock } from '../authority/clock.ts';
 import type { AuthorityChange } from '../authority/feed.ts';
 import { mergeRevocations, type RevocationEntry } from '../authority/revocation.ts';
+import type { RuntimeEntry } from '../authority/runtime.ts';
+import type { RuntimeView } from '../authority/runtimeIndex.ts';
 import type { Snapshot, ZoneSnapshot } from '../authority/snapshot.ts';
 import { createCompiler } from '../compiler/compile.ts';
 import type { WatchedKind, WorldSource } from '../compiler/world.ts';
@@ -15,6 +17,8 @@ import type { Log } from './ports.ts';
 export interface ServedZone {
   readonly snapshot: ZoneSnapshot;
   readonly epoch: number;
+  /** Agent sessions, edges and challenges: live, and at least as far as `epoch`. */
+  readonly runtime: RuntimeView;
   /** It took authority away and the epoch that tells so is not durable yet: nobody gets a proof of freshness. */
   readonly isUnannounced?: true;
 }
@@ -35,6 +39,8 @@ export interface Configuration {
   /** Per kind the resourceVersion that is served whole. */
   versions(): Readonly<Partial<Record<WatchedKind, string>>>;
   onZone(listener: (event: ZoneEvent) => void): void;
+  /** The zone's epoch rose with a change of its runtime state. */
+  raised(zoneUID: string, raised: NonNullable<RuntimeEntry['raised']>): void;
   /** Resolves when the zone's epoch is at least `epoch`, or with false after `timeoutMs`. */
   reached(zoneID: string, epoch: number, timeoutMs: number): Promise<boolean>;
   close(): Promise<void>;
@@ -44,6 +50,8 @@ export interface ConfigurationPorts {
   readonly source: WorldSource;
   readonly policies: PolicyEngine;
   readonly store: Store;
+  /** The zone's runtime state, loaded. */
+  runtime(zoneUID: string): Promise<RuntimeView>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -137,6 +145,10 @@ export function createConfiguration(ports: ConfigurationPorts): Configuration {
     zones: () => served,
     versions: () => versions,
     onZone: (listener) => void listeners.add(listener),
+    raised(zoneUID, { epoch, change }) {
+      const present = [...served.values()].find(({ snapshot }) => snapshot.uid === zoneUID);
+      if (present) replace(present.snapshot.id, { ...present, epoch: Math.max(epoch, present.epoch) }, change);
+    },
     reached: (zoneID, epoch, timeoutMs) => waitForEpoch(zoneID, epoch, timeoutMs, served, listeners),
     async close() {
       closed = true;
@@ -219,12 +231,14 @@ async function announce(
   zone: ZoneSnapshot,
   last: ZoneSnapshot | undefined,
   { served, announced, remembered, replace }: Serving,
-  { store }: ConfigurationPorts,
+  { store, runtime: openRuntime }: ConfigurationPorts,
 ): Promise<ZoneSnapshot> {
-  const present = served.get(zone.id);
+  const runtime = await openRuntime(zone.uid);
   const change = diffZones(last, zone);
+  const present = served.get(zone.id);
   if (last && present) {
-    replace(zone.id, { snapshot: zone, epoch: present.epoch, ...(change && { isUnannounced: true }) }, undefined);
+    const after = { snapshot: zone, epoch: present.epoch, runtime };
+    replace(zone.id, { ...after, ...(change && { isUnannounced: true }) }, undefined);
   }
   let snapshot = zone;
   if (change) {
@@ -235,10 +249,16 @@ async function announce(
       remembered.set(zone.uid, revocations);
       snapshot = { ...zone, revocations };
     }
-    replace(zone.id, { snapshot, epoch }, change);
+    replace(zone.id, { snapshot, epoch: Math.max(epoch, epochOf(zone, served)), runtime }, change);
   }
   announced.set(zone.id, snapshot);
   return snapshot;
+}
+
+/** A change of the runtime state may have raised it further meanwhile. */
+function epochOf({ id, uid }: ZoneSnapshot, served: ReadonlyMap<string, ServedZone>): number {
+  const present = served.get(id);
+  return present?.snapshot.uid === uid ? present.epoch : 0;
 }
 
 function waitForEpoch(

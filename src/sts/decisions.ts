@@ -3,29 +3,38 @@ import { checkExchange } from '../authority/checks.ts';
 import { decideExchange } from '../authority/decide.ts';
 import type { Denial, ExchangeRequest, Permit } from '../authority/decision.ts';
 import type { Issued } from '../authority/revocation.ts';
+import type { Hold } from '../authority/stepUp/hold.ts';
 import type { PolicyInput, PolicyOutcome } from '../authority/policyInput.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { ServedZone } from './configuration.ts';
 
 export interface Decided {
-  readonly result: Permit | Denial;
+  readonly result: Permit | Hold | Denial;
   /** The pair that it was decided under. */
   readonly zone: ServedZone;
   readonly inputs: readonly PolicyInput[];
   readonly outcomes: readonly PolicyOutcome[];
 }
 
-/** `now` in Unix milliseconds; `issued` is that of a mandate which is judged again. */
+/** What of a decision differs for a mandate that is judged again. */
+export interface Judged {
+  readonly issued: Issued;
+  /** It spent an approval: what was approved stays approved. */
+  readonly approved: boolean;
+}
+
+/** `now` in Unix milliseconds. */
 export async function decide(
   zone: ServedZone,
   request: ExchangeRequest,
   now: number,
   policies: Pick<PolicyEngine, 'evaluate'>,
-  issued: Issued = { at: now, epoch: zone.epoch },
+  { issued, approved }: Judged = { issued: { at: now, epoch: zone.epoch }, approved: false },
 ): Promise<Decided> {
   const { snapshot } = zone;
-  const checked = checkExchange(snapshot, request, now, issued);
+  const checked = checkExchange(snapshot, request, now, issued, zone.runtime);
   if (checked.type === 'denial') return { result: checked, zone, inputs: [], outcomes: [] };
   const outcomes = await policies.evaluate(snapshot.uid, checked.policyDigest, checked.inputs);
-  return { result: decideExchange(checked, outcomes, snapshot, now), zone, inputs: checked.inputs, outcomes };
+  const result = decideExchange(checked, outcomes, snapshot, now, approved);
+  return { result, zone, inputs: checked.inputs, outcomes };
 }

@@ -1,4 +1,5 @@
 /** Every error that crosses the STS' wire: one table of codes, and the one class that carries them (RFC 6749 §5.2). */
+import type { AgentRefusal } from '../authority/agents/refusal.ts';
 import type { Denial, DenialReason } from '../authority/decision.ts';
 
 export interface ErrorMeaning {
@@ -28,10 +29,59 @@ export const ERRORS = {
     statuses: [401],
     meaning: 'the subject token, or the bearer of an endpoint of gateways, is not valid',
   },
+  interaction_required: {
+    statuses: [401],
+    meaning:
+      'a person has to approve: wait at `/step-up/{challenge_id}`, then send the same request with `challenge_id`',
+  },
+  approval_consumed: { statuses: [409], meaning: 'the approval was spent, and its mandate cannot be told again' },
+  challenge_not_found: { statuses: [404], meaning: 'no challenge has this id' },
+  challenge_not_pending: { statuses: [409], meaning: 'the challenge was decided, has expired, or is of another act' },
   zone_invalid: { statuses: [403], meaning: 'right credential, wrong zone' },
   scope_insufficient: {
     statuses: [403],
     meaning: 'a scope that the Resource does not declare, or that no Grant in force gives',
+  },
+  session_required: { statuses: [403], meaning: 'an edge was named without the agent session that acts under it' },
+  delegation_required: {
+    statuses: [403],
+    meaning: 'the agent session holds its authority by an edge: name it in `delegation_edge_id`',
+  },
+  agent_session_not_found: {
+    statuses: [404],
+    meaning: 'the zone has no agent session of this id that the caller may see',
+  },
+  delegation_not_found: {
+    statuses: [404],
+    meaning: 'the zone has no delegation edge of this id that the caller may see',
+  },
+  session_not_active: {
+    statuses: [409],
+    meaning: 'the agent session, or one that it hangs on, is suspended, expired or ended',
+  },
+  session_lease_fenced: { statuses: [409], meaning: 'somebody else holds the lease by now' },
+  task_session_cannot_start_service: { statuses: [409], meaning: 'a service would outlive the task that starts it' },
+  idempotency_key_reused: { statuses: [409], meaning: 'the Idempotency-Key was sent before, with another body' },
+  session_zone_limit_exceeded: { statuses: [429], meaning: '`limits.agentSessions` of the Zone is reached' },
+  session_limit_exceeded: { statuses: [429], meaning: '`limits.agentSessionsPerApplication` of the Zone is reached' },
+  session_children_limit_exceeded: { statuses: [429], meaning: '`limits.children` of the Zone is reached' },
+  session_depth_limit_exceeded: { statuses: [429], meaning: '`limits.depth` of the Zone is reached' },
+  delegation_expiry_required: {
+    statuses: [400],
+    meaning: 'an edge needs an end in the future: `ttl_seconds` or `constraints.expires_at`',
+  },
+  delegation_exceeds_parent_authority: {
+    statuses: [403],
+    meaning: 'an edge only narrows: scopes, resources, hops and end of what it passes on',
+  },
+  delegation_cycle_denied: { statuses: [409], meaning: 'the receiver is where the authority came from' },
+  parent_delegation_not_active: {
+    statuses: [409],
+    meaning: 'the edge that would be passed on is not active, or not one of this session',
+  },
+  parent_delegation_ambiguous: {
+    statuses: [409],
+    meaning: 'the session holds several edges: name the one that is passed on',
   },
   resource_not_found: { statuses: [404], meaning: 'no accepted Resource of the zone has this identifier' },
   zone_not_found: { statuses: [404], meaning: 'no accepted Zone has this id' },
@@ -94,6 +144,9 @@ const DENIAL_CODES: Partial<Readonly<Record<DenialReason, ErrorCode>>> = {
   ScopeNotDeclared: 'scope_insufficient',
   ScopeNotGranted: 'scope_insufficient',
   PolicyFailed: 'policy_eval_failed',
+  SessionRequired: 'session_required',
+  DelegationRequired: 'delegation_required',
+  ScopeNotDelegated: 'scope_insufficient',
 };
 
 /** A denial as the caller sees it: the reason code, the check's words, and the deny strings of policies. */
@@ -107,6 +160,11 @@ export function toDenialError(denial: Denial, decisionID: string): OAuthError {
     },
     ...(code === 'policy_eval_failed' && { headers: RETRY }),
   });
+}
+
+/** A refused call on agent sessions or edges. */
+export function toAgentError({ code, message }: AgentRefusal): OAuthError {
+  return new OAuthError(code, message, ERRORS[code].statuses[0] === 429 ? { headers: RETRY } : {});
 }
 
 /** The JSON body of an error. */

@@ -1,12 +1,11 @@
 /** The token exchange (RFC 8693): parse → authenticate → decide → record → mint → respond. */
 import { LIFECYCLE_SCOPE } from '../authority/checks.ts';
-import type { MandateClaims, MandateUse } from '../authority/claims.ts';
+import { lineageIDs, resolveLineage } from '../authority/agents/lineage.ts';
 import { toBasis } from '../authority/basis.ts';
-import { uuidv7 } from '../authority/clock.ts';
-import type { DecisionRecord, ExchangeRequest, Permit } from '../authority/decision.ts';
-import type { AuthorityRecord, SingleUse } from '../store/store.ts';
+import { uuidv4, uuidv7 } from '../authority/clock.ts';
+import type { Denial, DecisionRecord, ExchangeRequest, Permit } from '../authority/decision.ts';
+import type { AuthorityRecord, CommitResult, SingleUse } from '../store/store.ts';
 import { StoreUnavailable } from '../store/store.ts';
-import { mintMandate, UnmintableMandate, type SigningKey } from '../tokens/mint.ts';
 import { authenticateClient, type ClientCredentials } from './authenticate/client.ts';
 import type { Authenticated } from './authenticate/ports.ts';
 import { authenticateSubject, type AuthenticatedSubject } from './authenticate/subject.ts';
@@ -14,7 +13,10 @@ import type { ServedZone } from './configuration.ts';
 import { decide, type Decided } from './decisions.ts';
 import { OAuthError, toDenialError, toLimited, toUnavailable } from './errors.ts';
 import type { ExchangePorts } from './exchangePorts.ts';
-import { ACCESS_TOKEN_TYPE, checkTTLCap, parseTokenForm, type TokenForm } from './tokenForm.ts';
+import type { BareCommit } from './runtime/runtimes.ts';
+import { settleHold } from './stepUp/settle.ts';
+import { mint, signingKeyOf, type TokenResponse } from './mandate.ts';
+import { checkTTLCap, parseTokenForm, type TokenForm } from './tokenForm.ts';
 
 export interface ExchangeCall {
   readonly body: Buffer;
@@ -23,16 +25,6 @@ export interface ExchangeCall {
   readonly requestID: string;
   /** Remote address, for limits. */
   readonly source: string;
-}
-
-/** The body of a 200 (RFC 8693 §2.2.1). */
-export interface TokenResponse {
-  readonly access_token: string;
-  readonly issued_token_type: string;
-  readonly token_type: 'Bearer';
-  readonly expires_in: number;
-  readonly scope?: string;
-  readonly target_resources: readonly string[];
 }
 
 /** How often one exchange is decided again because the zone's epoch rose meanwhile. */
@@ -49,12 +41,13 @@ export async function exchange(call: ExchangeCall, ports: ExchangePorts): Promis
   const form = parseTokenForm(call.body);
   const credentials = readCredentials(form, call.authorization);
   const { client, subject, zone } = await authenticate(form, credentials, call, ports);
-  const request = toRequest(form, client, subject, zone);
+  const request = toRequest(form, client, subject, zone, ports.clock.now());
   limitMints(zone, ports);
   signingKeyOf(zone, ports);
-  const { decided, record } = await decideAndRecord(request, call, toEffects(client, subject), ports);
-  if (decided.result.type === 'denial') throw toDenialError(decided.result, record.id);
-  return mint(decided.result, decided.zone, record, ports);
+  const effects = toEffects(client, subject);
+  const made = await decideAndRecord({ request, challengeID: form.challengeID, call, effects }, ports);
+  if (made.result.type === 'denial') throw toDenialError(made.result, made.record.id);
+  return mint(made.result, made.zone, made.record, ports);
 }
 
 /** Exactly one way of client authentication; a subject token is none. */
@@ -124,12 +117,13 @@ function toRequest(
   form: TokenForm,
   { principal }: Authenticated,
   { subject, subjectIssuer, sid, rootSid, notAfter, login, from }: AuthenticatedSubject,
-  { snapshot }: ServedZone,
+  { snapshot, runtime }: ServedZone,
+  now: number,
 ): ExchangeRequest {
   const use = chooseUse(form, from);
   checkTTLCap(form.ttlSeconds, use);
   if (use === 'resource') checkTarget(form);
-  return {
+  const request: ExchangeRequest = {
     zoneID: snapshot.id,
     principal,
     subject,
@@ -143,10 +137,42 @@ function toRequest(
     notAfter,
     ...(login && { login }),
   };
+  return withinSession(request, form, from, { snapshot, runtime }, now);
 }
 
-function chooseUse({ scopes, resources, use }: TokenForm, from: AuthenticatedSubject['from']): MandateUse {
-  if (use === 'resource') return 'resource';
+/** Within an agent session, whose authority it is comes from our records of it: the root of its chain. */
+function withinSession(
+  request: ExchangeRequest,
+  { agentSessionID, delegationEdgeID }: TokenForm,
+  from: AuthenticatedSubject['from'],
+  { snapshot, runtime }: Pick<ServedZone, 'snapshot' | 'runtime'>,
+  now: number,
+): ExchangeRequest {
+  if (agentSessionID === undefined && delegationEdgeID === undefined) return request;
+  const { principal, subject } = request;
+  const application = { id: principal.applicationID, uid: principal.applicationUID };
+  const named = {
+    ...request,
+    ...(agentSessionID !== undefined && { agentSessionID }),
+    ...(delegationEdgeID !== undefined && { delegationEdgeID }),
+  };
+  const lineage = resolveLineage({ agentSessionID, delegationEdgeID, application }, runtime, snapshot, now);
+  if (lineage?.type !== 'lineage') return named;
+  const { root } = lineage;
+  if (from !== 'application' && !(subject.issuer === root.subject.issuer && subject.sub === root.subject.sub))
+    throw new OAuthError('invalid_request', 'subject_token is of another subject than the agent session acts for');
+  return {
+    ...named,
+    subject: root.subject,
+    ...(root.subjectIssuer !== undefined && { subjectIssuer: root.subjectIssuer }),
+    ...(root.application.uid !== application.uid && { root: root.application }),
+    rootSid: root.rootSid,
+    lineage: lineageIDs(lineage, runtime),
+  };
+}
+
+function chooseUse({ scopes, resources, use, agentSessionID }: TokenForm, from: AuthenticatedSubject['from']) {
+  if (use === 'resource' || agentSessionID !== undefined) return 'resource';
   const isLifecycle = scopes?.length === 1 && scopes[0] === LIFECYCLE_SCOPE;
   if (isLifecycle && from === 'application') return 'session';
   return from === 'idToken' && resources.length === 0 && scopes === undefined ? 'session' : 'resource';
@@ -162,63 +188,108 @@ function checkTarget({ resources, scopes }: TokenForm): void {
 /** What a permit brings about besides its record. */
 interface Effects {
   readonly consume: readonly SingleUse[];
+  readonly nonce: string | undefined;
   /** The request is an authentication of its own; a session that it names or presents has its record already. */
   readonly opensRecord: boolean;
 }
 
-function toEffects(client: Authenticated, { consume, from, notAfter }: AuthenticatedSubject): Effects {
+function toEffects(client: Authenticated, { consume, from, notAfter, nonce }: AuthenticatedSubject): Effects {
   const opensRecord = from === 'idToken' || (from === 'application' && notAfter === undefined);
-  return { consume: [...client.consume, ...consume], opensRecord };
+  return { consume: [...client.consume, ...consume], nonce, opensRecord };
 }
 
-interface Recorded {
-  readonly decided: Decided;
-  readonly record: DecisionRecord;
+interface Recorded extends Durable {
+  /** The pair that it was decided under. */
+  readonly zone: ServedZone;
+}
+
+/** One exchange that is decided, and what a permit brings about besides. */
+interface Deciding {
+  readonly request: ExchangeRequest;
+  readonly challengeID: string | undefined;
+  readonly call: ExchangeCall;
+  readonly effects: Effects;
 }
 
 /** Decides and makes it durable; when the zone's epoch rose meanwhile, decides again under the new one. */
-async function decideAndRecord(
-  request: ExchangeRequest,
-  call: ExchangeCall,
-  effects: Effects,
-  ports: ExchangePorts,
-): Promise<Recorded> {
-  let pending = effects;
+async function decideAndRecord(deciding: Deciding, ports: ExchangePorts): Promise<Recorded> {
+  let { effects } = deciding;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const zone = ports.configuration.zone(request.zoneID);
+    const zone = ports.configuration.zone(deciding.request.zoneID);
     if (!zone) throw new OAuthError('zone_invalid', 'no accepted Zone has this id');
     const now = ports.clock.now();
-    const decided = await decide(zone, request, now, ports.policies);
-    const record = toRecord(decided, request, call, now, ports);
-    const head = await commit(record, decided, pending, ports);
-    pending = { ...effects, consume: [] };
-    if (head <= zone.epoch || decided.result.type === 'denial') return { decided, record };
-    if (!(await ports.configuration.reached(request.zoneID, head, EPOCH_WAIT_MS))) break;
+    const decided = await decide(zone, deciding.request, now, ports.policies);
+    const made = await makeDurable(decided, { ...deciding, effects }, now, ports);
+    effects = { ...effects, consume: [] };
+    if (made.head <= zone.epoch || made.result.type === 'denial') return { ...made, zone };
+    if (!(await ports.configuration.reached(zone.snapshot.id, made.head, EPOCH_WAIT_MS))) break;
   }
   throw toUnavailable('the epoch of the zone rose faster than the exchange could be decided');
 }
 
-/** The store's head for the zone. */
-async function commit(
-  record: DecisionRecord,
-  { result, zone }: Decided,
-  { consume, opensRecord }: Effects,
+interface Durable {
+  readonly result: Permit | Denial;
+  readonly record: DecisionRecord;
+  /** The store's head for the zone. */
+  readonly head: number;
+}
+
+/** Throws OAuthError for a hold that is not spent. */
+async function makeDurable(
+  decided: Decided,
+  { request, challengeID, call, effects }: Deciding,
+  now: number,
   ports: ExchangePorts,
-): Promise<number> {
-  const authorityRecord = result.type === 'permit' && opensRecord ? toAuthorityRecord(result, zone, ports) : undefined;
-  try {
-    const committed = await ports.store.commit({
-      decision: record,
-      consume,
-      ...(authorityRecord && { authorityRecord }),
+): Promise<Durable> {
+  const { result, zone } = decided;
+  const record = (of: Decided['result'], spent?: string) =>
+    toRecord({ ...decided, result: of }, request, call, ports, {
+      now,
+      challengeID: spent,
     });
-    if (!committed.ok) throw toReplay(committed.replayed);
-    if (authorityRecord) ports.records.set(authorityRecord.sid, authorityRecord);
-    if (record.jti !== undefined) ports.decisions.set(record.jti, record);
-    return committed.zoneEpoch;
+  const commitOf = (of: Decided['result'], made: DecisionRecord) => toCommit(of, made, zone, effects, ports);
+  try {
+    if (result.type !== 'hold') {
+      const made = record(result);
+      const commit = commitOf(result, made);
+      return { result, record: made, head: take(await ports.store.commit(commit), commit, ports) };
+    }
+    const newID = () => uuidv4(ports.randomBytes);
+    const held = { hold: result, zone, challengeID, now, newID, toRecord: record, toCommit: commitOf };
+    let commit: BareCommit | undefined;
+    const { value, result: written } = await ports.runtimes.write(zone.snapshot.uid, (view) => {
+      const decision = settleHold(held, view);
+      commit = decision.type === 'commit' ? decision.commit : undefined;
+      return decision;
+    });
+    const head = written && commit ? take(written, commit, ports) : zone.epoch;
+    if (value.type === 'refusal') throw value.error;
+    return { result: value.permit, record: value.record, head };
   } catch (error) {
     throw toStoreError(error);
   }
+}
+
+/** A hold leaves the login token to the retry; whoever authenticated by a signature used that up. */
+function toCommit(
+  result: Decided['result'],
+  decision: DecisionRecord,
+  zone: ServedZone,
+  { consume, nonce, opensRecord }: Effects,
+  ports: ExchangePorts,
+): BareCommit {
+  const spent = result.type === 'hold' ? consume.filter((use) => use.class === 'private_key_jwt') : consume;
+  const opened = result.type === 'permit' && opensRecord ? toAuthorityRecord(result, zone, nonce, ports) : undefined;
+  return { decision, consume: spent, ...(opened && { authorityRecord: opened }) };
+}
+
+/** What was committed is remembered. The store's head for the zone. */
+function take(result: CommitResult, { decision, authorityRecord }: BareCommit, ports: ExchangePorts): number {
+  if ('conflict' in result) throw new Error('an exchange that changes no runtime state met a conflict of it');
+  if (!result.ok) throw toReplay(result.replayed);
+  if (authorityRecord) ports.records.set(authorityRecord.sid, authorityRecord);
+  if (decision.jti !== undefined) ports.decisions.set(decision.jti, decision);
+  return result.zoneEpoch;
 }
 
 function toStoreError(error: unknown): unknown {
@@ -235,8 +306,8 @@ function toRecord(
   decided: Decided,
   request: ExchangeRequest,
   call: ExchangeCall,
-  now: number,
   ports: ExchangePorts,
+  { now, challengeID }: { readonly now: number; readonly challengeID: string | undefined },
 ): DecisionRecord {
   const { result, zone, inputs, outcomes } = decided;
   const base = {
@@ -251,7 +322,9 @@ function toRecord(
     request,
     inputs,
     outcomes,
+    ...(challengeID !== undefined && { challengeID }),
   } as const;
+  if (result.type === 'hold') return { ...base, outcome: 'hold', error: 'interaction_required' };
   if (result.type === 'denial')
     return { ...base, outcome: 'denial', denial: result, error: toDenialError(result, base.id).code };
   const { expiresAt, grants } = result;
@@ -264,6 +337,7 @@ function toRecord(
 function toAuthorityRecord(
   { request, expiresAt }: Permit,
   { snapshot }: ServedZone,
+  nonce: string | undefined,
   ports: ExchangePorts,
 ): AuthorityRecord | undefined {
   const known = ports.records.get(request.sid);
@@ -278,69 +352,8 @@ function toAuthorityRecord(
     principal: request.principal,
     subject: request.subject,
     ...(request.subjectIssuer !== undefined && { subjectIssuer: request.subjectIssuer }),
+    ...(nonce !== undefined && { nonce }),
     createdAt: known?.createdAt ?? now,
     expiresAt: until,
-  };
-}
-
-/** Asked for before anything is recorded too, so that no permit is recorded whose mandate cannot exist. */
-function signingKeyOf({ snapshot }: ServedZone, ports: ExchangePorts): SigningKey {
-  const key = ports.signingKey(snapshot);
-  if (!key) throw toUnavailable('the zone has no signing key that may sign now');
-  return key;
-}
-
-function mint(permit: Permit, zone: ServedZone, record: DecisionRecord, ports: ExchangePorts): TokenResponse {
-  const key = signingKeyOf(zone, ports);
-  const claims = toClaims(permit, zone, record, ports.issuer);
-  return {
-    access_token: sign(claims, key),
-    issued_token_type: ACCESS_TOKEN_TYPE,
-    token_type: 'Bearer',
-    expires_in: claims.exp - claims.iat,
-    ...(claims.scope !== undefined && { scope: claims.scope }),
-    target_resources: claims.target ?? [],
-  };
-}
-
-/** What a verifier would refuse is not issued: only a request of unusual size gets here. */
-function sign(claims: MandateClaims, key: SigningKey): string {
-  try {
-    return mintMandate(claims, key);
-  } catch (error) {
-    if (error instanceof UnmintableMandate)
-      throw new OAuthError('invalid_scope', `no mandate can carry this: ${error.message}`);
-    throw error;
-  }
-}
-
-function toClaims(
-  { request, expiresAt, policyDigest }: Permit,
-  zone: ServedZone,
-  record: DecisionRecord,
-  issuer: string,
-): MandateClaims {
-  const { principal, subject, use, resource, scopes, sid, rootSid } = request;
-  const isUser = subject.type === 'user';
-  const sub = isUser ? `${subject.issuer}:${subject.sub}` : principal.applicationID;
-  return {
-    iss: issuer,
-    aud: [resource ?? issuer],
-    exp: expiresAt,
-    iat: Math.floor(record.at / 1000),
-    jti: record.jti!,
-    sub,
-    sub_type: subject.type,
-    ...(isUser && { sub_iss: subject.issuer, sub_id: subject.sub }),
-    zone_id: zone.snapshot.id,
-    client_id: principal.applicationID,
-    use,
-    sid,
-    root_sid: rootSid,
-    ...(scopes.length > 0 && { scope: scopes.join(' ') }),
-    ...(resource !== undefined && { target: [resource] }),
-    ...(isUser && { act: { sub: principal.applicationID } }),
-    pol: policyDigest,
-    epoch: zone.epoch,
   };
 }

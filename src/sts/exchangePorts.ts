@@ -9,6 +9,7 @@ import type { LRU } from '../tokens/lru.ts';
 import type { SubjectPorts } from './authenticate/subject.ts';
 import type { Configuration } from './configuration.ts';
 import type { Limiter } from './limits.ts';
+import type { Runtimes } from './runtime/runtimes.ts';
 
 export interface ExchangePorts {
   /** The STS base URL. */
@@ -17,6 +18,7 @@ export interface ExchangePorts {
   readonly authentication: SubjectPorts;
   readonly policies: Pick<PolicyEngine, 'evaluate'>;
   readonly store: Pick<Store, 'commit'>;
+  readonly runtimes: Pick<Runtimes, 'write'>;
   /** The key that signs for the zone now. */
   signingKey(zone: ZoneSnapshot): SigningKey | undefined;
   readonly clock: Clock;

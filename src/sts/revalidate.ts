@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { isBasisLive } from '../authority/basis.ts';
 import type { MandateClaims } from '../authority/claims.ts';
-import type { DecisionRecord } from '../authority/decision.ts';
+import type { DecisionRecord, ExchangeRequest } from '../authority/decision.ts';
 import type { RevalidateRequest, RevalidateResponse } from '../authority/feed.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Store } from '../store/store.ts';
@@ -84,8 +84,8 @@ export async function judgeMandate(
   const verdict = verifier.verify(mandate, now);
   if (!verdict.ok) return { valid: false, reason: verdict.problem };
   const { claims } = verdict;
-  const reason = await whyNot(claims.jti, zone, now, ports);
-  return reason === undefined ? { valid: true, claims, resource: resource.identifier } : { valid: false, reason };
+  const judged = await judgeRecorded(claims.jti, zone, now, ports);
+  return judged.valid ? { valid: true, claims, resource: resource.identifier } : judged;
 }
 
 /** Which resource the mandate says it is for; the verifier then checks exactly that. */
@@ -97,14 +97,28 @@ function audienceOf(mandate: string): string | undefined {
   return typeof only === 'string' ? only : undefined;
 }
 
+type Judgement = { readonly valid: true } | { readonly valid: false; readonly reason: string };
+
 /** A mandate whose decision this store does not have is none of ours: an earlier store's, or forged. */
-async function whyNot(jti: string, zone: ServedZone, now: number, ports: RevalidatePorts): Promise<string | undefined> {
+export async function judgeRecorded(
+  jti: string,
+  zone: ServedZone,
+  now: number,
+  ports: Pick<RevalidatePorts, 'decisions' | 'store' | 'policies'>,
+): Promise<Judgement> {
   const record = ports.decisions.get(jti) ?? (await ports.store.decisionByJTI(zone.snapshot.uid, jti));
-  if (!record?.request || record.outcome !== 'permit') return 'unknown_decision';
+  if (!record?.request || record.outcome !== 'permit') return { valid: false, reason: 'unknown_decision' };
   ports.decisions.set(jti, record);
   const issued = { jti, at: record.at, epoch: record.epoch };
-  const { result } = await decide(zone, record.request, now, ports.policies, issued);
-  if (result.type === 'denial') return result.reason;
-  const isLive = record.basis !== undefined && isBasisLive(record.basis, record.request, zone.snapshot, now);
-  return isLive ? undefined : 'recreated';
+  const judged = { issued, approved: record.challengeID !== undefined };
+  const { result } = await decide(zone, record.request, now, ports.policies, judged);
+  if (result.type === 'denial') return { valid: false, reason: result.reason };
+  if (result.type === 'hold') return { valid: false, reason: 'StepUpRequired' };
+  return isLive(record, record.request, zone, now) ? { valid: true } : { valid: false, reason: 'recreated' };
+}
+
+/** A login rests on its Application alone, which the checks know by UID. */
+function isLive({ basis }: DecisionRecord, request: ExchangeRequest, { snapshot }: ServedZone, now: number): boolean {
+  if (request.resource === undefined) return true;
+  return basis !== undefined && isBasisLive(basis, request, snapshot, now);
 }

@@ -21,6 +21,13 @@ import { openFeed } from './feed/response.ts';
 import { toJWKSet } from './keys.ts';
 import { toMetadata } from './metadata.ts';
 import type { STSMetrics } from './metrics.ts';
+import { authenticateCaller } from './agents/caller.ts';
+import { addDelegationRoutes } from './agents/delegations.ts';
+import { createCallers } from './agents/request.ts';
+import { addSessionRoutes } from './agents/sessions.ts';
+import type { Runtimes } from './runtime/runtimes.ts';
+import type { Challenges } from './stepUp/challenges.ts';
+import { addStepUpRoutes } from './stepUp/routes.ts';
 import { parseRevalidateRequest, revalidate } from './revalidate.ts';
 import { parseJSONBody, parseZoneQuery, refuseOtherMethods, refuseQuery, TOKEN_PATH } from './server.ts';
 
@@ -37,6 +44,8 @@ export interface RoutePorts {
   /** What revalidating needs, and spending too. */
   readonly mandates: ConsumePorts;
   readonly bearer: BearerPorts;
+  readonly runtimes: Runtimes;
+  readonly challenges: Challenges;
   readonly hub: FeedHub;
   readonly metrics: STSMetrics;
   report(): ReplicaReport;
@@ -47,6 +56,7 @@ export function addRoutes(server: FastifyInstance, ports: RoutePorts): void {
   addToken(server, ports);
   addPublic(server, ports);
   addFeed(server, ports);
+  addAgents(server, ports);
   addProgrammed(server, ports);
   addOperations(server, ports);
 }
@@ -116,10 +126,10 @@ function addFeed(server: FastifyInstance, ports: RoutePorts): void {
   const admitted = new WeakMap<FastifyRequest, AdmittedGateway>();
   // Before the body is read: who is not known sends no more than a head.
   const onRequest = async (request: FastifyRequest): Promise<void> => {
-    admitted.set(request, admitGateway(request, zoneOf(request), ports));
+    admitted.set(request, await admitGateway(request, zoneOf(request), ports));
   };
   server.get('/v1/feed', async (request, reply) => {
-    const { gateway, zone } = admitGateway(request, parseZoneQuery(request), ports);
+    const { gateway, zone } = await admitGateway(request, parseZoneQuery(request), ports);
     openFeed(reply, (sink) => ports.hub.open(gateway, zone, lastEventID(request), sink), ports.hub);
     return reply;
   });
@@ -155,24 +165,24 @@ interface AdmittedGateway {
   readonly zoneID: string;
 }
 
-function admitGateway(request: FastifyRequest, zoneID: string, ports: RoutePorts): AdmittedGateway {
-  const gateway = withinBudget(request, ports, (now) =>
+async function admitGateway(request: FastifyRequest, zoneID: string, ports: RoutePorts): Promise<AdmittedGateway> {
+  const gateway = await withinBudget(request, ports, (now) =>
     authenticateGateway(request.headers.authorization, zoneID, now, ports.bearer),
   );
   return { gateway, zone: findZone(zoneID, ports.configuration), zoneID };
 }
 
 /** A bearer costs a signature check: whoever sends wrong ones has as many as wrong clients have. */
-function withinBudget<T>(
+async function withinBudget<T>(
   request: FastifyRequest,
   { exchange: { failures, clock } }: RoutePorts,
-  check: (now: number) => T,
-): T {
+  check: (now: number) => T | Promise<T>,
+): Promise<T> {
   const source = toSource(request.ip);
   const wait = failures.peek(source, FAILURES_PER_MINUTE);
   if (wait !== undefined) throw toLimited(wait, 'too many failed authentications from this address');
   try {
-    return check(clock.now());
+    return await check(clock.now());
   } catch (error) {
     if (error instanceof OAuthError && error.status === 401) failures.take(source, FAILURES_PER_MINUTE);
     throw error;
@@ -184,9 +194,23 @@ function lastEventID(request: FastifyRequest): string | undefined {
   return typeof sent === 'string' ? sent : undefined;
 }
 
+function addAgents(server: FastifyInstance, ports: RoutePorts): void {
+  const { exchange, mandates: judging, runtimes, issuer, configuration } = ports;
+  const { clock, randomBytes, authentication } = exchange;
+  const callerPorts = { ...judging, issuer, configuration };
+  const callers = createCallers(server, (request, zoneID) =>
+    withinBudget(request, ports, (now) => authenticateCaller(request.headers.authorization, zoneID, now, callerPorts)),
+  );
+  const change = { runtimes, clock, randomBytes };
+  addSessionRoutes({ ...change, callers, authentication });
+  addDelegationRoutes({ ...change, callers });
+  const { authorityRecord } = authentication;
+  addStepUpRoutes(server, { ...judging, authorityRecord, challenges: ports.challenges, now: () => clock.now() });
+}
+
 function addProgrammed(server: FastifyInstance, ports: RoutePorts): void {
   server.get('/v1/programmed', async (request) => {
-    withinBudget(request, ports, (now) =>
+    await withinBudget(request, ports, (now) =>
       authenticateController(request.headers.authorization, ports.controller, now, ports.bearer),
     );
     return ports.report();

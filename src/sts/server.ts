@@ -92,7 +92,12 @@ function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply,
     .code(refusal.status)
     .headers(refusal.details.headers ?? {})
     .type('application/json')
-    .send(toErrorBody(refusal, request.id));
+    .send({ ...toErrorBody(refusal, request.id), ...(isAgentCall(request) && { request_id: request.id }) });
+}
+
+/** Clients of agent sessions and delegations read `request_id` (wire.md). */
+function isAgentCall({ url }: FastifyRequest): boolean {
+  return url.startsWith('/zones/');
 }
 
 function toRefusal(error: unknown): OAuthError {

@@ -19,7 +19,10 @@ import type { STSPorts } from './ports.ts';
 import { toReplicaReport } from './programmed.ts';
 import { recordRefusal } from './refusals.ts';
 import { addRoutes, type Readiness } from './routes.ts';
+import { createExpiry } from './runtime/expiry.ts';
+import { createRuntimes } from './runtime/runtimes.ts';
 import { createServer, isLoopback } from './server.ts';
+import { createChallenges, type Challenges } from './stepUp/challenges.ts';
 import { readCertificate, watchCertificate, type TLSFiles } from './tls.ts';
 
 export interface STSConfig {
@@ -38,6 +41,8 @@ export interface STS {
   /** Serves once the first configuration is compiled. `url` is where it listens. */
   start(): Promise<{ readonly url: string }>;
   report(): ReplicaReport;
+  /** As operators see and decide them. */
+  readonly challenges: Challenges;
   close(): Promise<void>;
 }
 
@@ -48,7 +53,9 @@ const REMEMBERED_RECORDS = 50_000;
 export function createSTS(config: STSConfig, ports: STSPorts): STS {
   checkConfig(config);
   const { clock, log, randomBytes, source, store } = ports;
-  const configuration = createConfiguration(ports);
+  const runtimes = createRuntimes({ store, raised: (zoneUID, raised) => configuration.raised(zoneUID, raised) });
+  const configuration: Configuration = createConfiguration({ ...ports, runtime: (zoneUID) => runtimes.open(zoneUID) });
+  const expiry = createExpiry({ configuration, runtimes, clock, randomBytes, log });
   const keySets = createKeySets({ clock, allowRanges: config.allowJWKSRanges });
   const storeHead = createStoreHead(store, clock);
   const hub = createFeedHub({
@@ -67,7 +74,8 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   });
   const replica = Buffer.from(randomBytes(9)).toString('base64url');
   const report = () => toReplicaReport(replica, configuration, hub.streams());
-  const exchange = toExchangePorts(config, ports, configuration, keySets);
+  const challenges = createChallenges({ configuration, runtimes, clock, randomBytes });
+  const exchange = toExchangePorts(config, { ...ports, runtimes }, configuration, keySets);
   const tls = config.tls && readCertificate(config.tls);
   const server = createServer(tls, toServerPorts(ports, configuration, metrics));
   let served = false;
@@ -78,6 +86,8 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     exchange,
     mandates: { ...exchange, store, now: () => clock.now() },
     bearer: { issuer: config.issuer, workloads: ports.workloads },
+    runtimes,
+    challenges,
     hub,
     metrics,
     report,
@@ -89,14 +99,17 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     async start() {
       await Promise.all([configuration.start(), storeHead.start()]);
       served = true;
+      expiry.start();
       if (config.tls) unwatch = watchCertificate(config.tls, (pair) => setCertificate(server.server, pair), log);
       const url = await server.listen(config.listen);
       log.info({ url, issuer: config.issuer }, 'STS serves');
       return { url };
     },
     report,
+    challenges,
     async close() {
       unwatch();
+      expiry.close();
       hub.close();
       await server.close();
       storeHead.close();
@@ -122,7 +135,7 @@ function checkConfig({ issuer, listen, tls }: STSConfig): void {
 
 function toExchangePorts(
   config: STSConfig,
-  ports: STSPorts,
+  ports: STSPorts & Pick<ExchangePorts, 'runtimes'>,
   configuration: Configuration,
   keySets: ReturnType<typeof createKeySets>,
 ): ExchangePorts {
@@ -144,6 +157,7 @@ function toExchangePorts(
     authentication,
     policies: ports.policies,
     store,
+    runtimes: ports.runtimes,
     signingKey: createSigningKeys(ports.signingKeys, () => clock.now()),
     clock,
     randomBytes: ports.randomBytes,

@@ -14,17 +14,8 @@ const MAX_SCOPE_TEXT = 1024;
 const MAX_RESOURCES = 64;
 const MAX_IDENTIFIER = 512;
 
-/** Fields that come with runtime authority: naming them now is an error, never ignored. */
-const LATER = [
-  'actor_token',
-  'actor_token_type',
-  'authorization_details',
-  'agent_session_id',
-  'delegation_edge_id',
-  'challenge_id',
-  'approval_id',
-  'challenge_response',
-] as const;
+/** What others' servers take, and what this one takes from its own records only: naming them is an error, never ignored. */
+const REFUSED = ['actor_token', 'actor_token_type', 'authorization_details', 'challenge_response'] as const;
 
 const SINGLE = [
   'grant_type',
@@ -39,13 +30,17 @@ const SINGLE = [
   'subject_token',
   'subject_token_type',
   'session_id',
+  'agent_session_id',
+  'delegation_edge_id',
+  'challenge_id',
+  'approval_id',
   'ttl_seconds',
   'use',
 ] as const;
 
 const REPEATED = ['resource', 'audience'] as const;
 const KNOWN: ReadonlySet<string> = new Set([...SINGLE, ...REPEATED]);
-const LATER_FIELDS: ReadonlySet<string> = new Set(LATER);
+const REFUSED_FIELDS: ReadonlySet<string> = new Set(REFUSED);
 
 export type SubjectTokenType = 'access_token' | 'id_token' | 'jwt';
 
@@ -61,6 +56,10 @@ export interface TokenForm {
   /** Unique, in the order sent; undefined where the field is absent. */
   readonly scopes: readonly string[] | undefined;
   readonly sessionID: string | undefined;
+  readonly agentSessionID: string | undefined;
+  readonly delegationEdgeID: string | undefined;
+  /** An approved step-up that this exchange spends. */
+  readonly challengeID: string | undefined;
   readonly ttlSeconds: number | undefined;
   readonly use: 'resource' | undefined;
 }
@@ -80,6 +79,9 @@ export function parseTokenForm(body: Buffer): TokenForm {
     resources: parseResources(fields),
     scopes: parseScopes(fields),
     sessionID: one(fields, 'session_id'),
+    agentSessionID: parseID(fields, 'agent_session_id'),
+    delegationEdgeID: parseID(fields, 'delegation_edge_id'),
+    challengeID: parseChallengeID(fields),
     ttlSeconds: parseTTL(fields),
     use: parseUse(fields),
   };
@@ -107,7 +109,7 @@ function readFields(body: Buffer): Fields {
 }
 
 function addField(fields: Map<string, string[]>, name: string, value: string): void {
-  if (LATER_FIELDS.has(name)) throw invalid(`${name} is not supported by this version: leave it out`);
+  if (REFUSED_FIELDS.has(name)) throw invalid(`${name} is not supported: leave it out`);
   if (!KNOWN.has(name))
     throw invalid(`${/^[a-z_]{1,64}$/.test(name) ? name : 'a field'} is not a parameter of this endpoint`);
   if (value === '')
@@ -225,6 +227,18 @@ function parseScopes(fields: Fields): readonly string[] | undefined {
     'invalid_scope',
     'scope must be scope-tokens of at most 128 characters, separated by single spaces',
   );
+}
+
+function parseID(fields: Fields, name: (typeof SINGLE)[number]): string | undefined {
+  const id = one(fields, name);
+  if (id === undefined || /^[0-9a-f-]{36}$/.test(id)) return id;
+  throw invalid(`${name} must be an id as this service gave it: a UUID`);
+}
+
+function parseChallengeID(fields: Fields): string | undefined {
+  const [challenge, approval] = [parseID(fields, 'challenge_id'), parseID(fields, 'approval_id')];
+  if (challenge === undefined || approval === undefined || challenge === approval) return challenge ?? approval;
+  throw invalid('challenge_id and approval_id are the same parameter and differ');
 }
 
 function parseTTL(fields: Fields): number | undefined {

@@ -135,6 +135,10 @@ export const SAMPLES: readonly Manifest[] = [
     appliesTo: { resources: ['resource://orders'], applications: ['agents.assistant'] },
     tests: [
       { name: 'it allows', input: { scope: 'x', nested: { list: [1, null, 'a'] } }, expect: { allow: true } },
+      {
+        name: 'it asks for approval',
+        expect: { step_up: [{ tier: 'money', approver: 'operator', ttl_seconds: 600, reason: 'why' }] },
+      },
       { name: 'it is bounded', expect: { deny: ['no'], max_ttl_seconds: 1.5 } },
     ],
   }),

@@ -49,6 +49,20 @@ const cases: Readonly<Record<string, { before?: ZoneParts; after: ZoneParts; tou
       touched: undefined,
     },
     'nothing, for another rate limit': { after: { mintsPerMinute: 1 }, touched: undefined },
+    'nothing, for other limits of agent sessions': {
+      after: { limits: { agentSessions: 1, agentSessionsPerApplication: 1, children: 1, depth: 1 } },
+      touched: undefined,
+    },
+    'nothing, for other settings of step-ups': {
+      after: {
+        stepUp: { operatorTTL: 1, subjectTTL: 1, approverApplications: ['shop.portal'], allowServiceAccounts: true },
+      },
+      touched: undefined,
+    },
+    'nothing, for a Resource that gets its mandates forwarded': {
+      after: { resources: [resource({ forwardMandate: true })] },
+      touched: undefined,
+    },
     'nothing, for another staleness': { after: { staleAfter: 5 }, touched: undefined },
     'nothing, for another upstream, its gateways or its operations': {
       after: {
@@ -154,6 +168,11 @@ const cases: Readonly<Record<string, { before?: ZoneParts; after: ZoneParts; tou
       after: { grants: [grant({ subjects: [{ type: 'anyUser' }] })] },
       touched: of(['shop.cart']),
     },
+    'the application of a Grant that travels less far, on which the delegated mandates rest': {
+      before: { grants: [grant({ delegation: 'Zone' })] },
+      after: {},
+      touched: of(['shop.cart']),
+    },
     'nothing, for the first Grant of an Application on a Resource': {
       before: { grants: [] },
       after: {},
@@ -175,6 +194,29 @@ const cases: Readonly<Record<string, { before?: ZoneParts; after: ZoneParts; tou
     'the application that lost an identity': {
       after: { applications: [application({ identities: [] })] },
       touched: of(['shop.cart']),
+    },
+    'the application whose receivers are fewer, for every chain that it is in': {
+      before: { applications: [application({ delegation: { receivers: 'Zone', applications: [] } })] },
+      after: {},
+      touched: of(['shop.cart']),
+    },
+    'the application that lists other receivers': {
+      before: { applications: [application({ delegation: { receivers: 'Listed', applications: ['shop.a'] } })] },
+      after: { applications: [application({ delegation: { receivers: 'Listed', applications: ['shop.b'] } })] },
+      touched: of(['shop.cart']),
+    },
+    'the application in the middle of a chain that is gone, though it has no Grant': {
+      before: { applications: [application(), application({ id: 'shop.worker' })] },
+      after: {},
+      touched: of(['shop.worker']),
+    },
+    'the resource whose mandates are good for one request only': {
+      after: { resources: [resource({ singleUse: true })] },
+      touched: of([], [PAYMENTS]),
+    },
+    'the resource whose mandates must be bound to a key': {
+      after: { resources: [resource({ proofOfPossession: 'Required' })] },
+      touched: of([], [PAYMENTS]),
     },
     'the resource that is gone': { after: { resources: [] }, touched: of([], [PAYMENTS]) },
     'the resource that was re-created': {
@@ -244,6 +286,7 @@ function said(active: readonly PolicyModule[], input: PolicyInput): PolicyOutcom
     permit: denials.length === 0 && (input.action.name === 'session' || says('allow').length > 0),
     denials,
     allowedBy: says('allow').map(({ name }) => name),
+    stepUps: [],
     asked: asked.map(({ name }) => name),
     ...(says('short').length > 0 && { maxTTLSeconds: 30 }),
   };

@@ -4,10 +4,12 @@ import { checkExchange, type CheckedExchange } from '../../src/authority/checks.
 import { decideExchange } from '../../src/authority/decide.ts';
 import { DENIAL_REASONS, type ExchangeRequest } from '../../src/authority/decision.ts';
 import type { PolicyOutcome } from '../../src/authority/policyInput.ts';
-import { NOW, PAYMENTS, SECONDS, grant, isChecked, login, outcome, policyOf, request, zone } from './zone.ts';
+import type { StepUpRequirement } from '../../src/authority/stepUp/challenge.ts';
+import { NOW, PAYMENTS, SECONDS, grant, isChecked, login, outcome, policyOf, request, user, zone } from './zone.ts';
 
-const grants = [grant({ scopes: ['read', 'write'] })];
+const grants = [grant({ scopes: ['read', 'write'], subjects: [{ type: 'application' }, { type: 'anyUser' }] })];
 const both = request({ scopes: ['read', 'write'] });
+const forUser = request({ subject: user() });
 
 function checked(asked: ExchangeRequest = request()): CheckedExchange {
   const result = checkExchange(zone({ grants }), asked, NOW);
@@ -144,6 +146,101 @@ describe('decideExchange', () => {
       message: 'policy denied the login: p: r',
       denials: [{ policy: 'p', reason: 'r' }],
     });
+  });
+});
+
+describe('a step-up', () => {
+  const MONEY: StepUpRequirement = { policy: 'money', tier: 'money', approver: 'operator', reason: 'it moves money' };
+  const DATA: StepUpRequirement = { policy: 'data', tier: 'data', approver: 'any' };
+  const OWN: StepUpRequirement = { policy: 'own', tier: 'own', approver: 'subject' };
+  const holding = (...stepUps: readonly StepUpRequirement[]) => outcome({ stepUps });
+  const decideApproved = (outcomes: readonly PolicyOutcome[], approved: boolean, asked = request()) =>
+    decideExchange(checked(asked), outcomes, zone({ grants }), NOW, approved);
+
+  it('holds what would be permitted, with all that the mandate would be', () => {
+    const permit = decide([outcome(), outcome({ maxTTLSeconds: 60 })], both);
+    expect(decide([holding(DATA), outcome({ stepUps: [MONEY], maxTTLSeconds: 60 })], both)).toEqual({
+      ...permit,
+      type: 'hold',
+      requirements: [MONEY, DATA],
+    });
+  });
+
+  it('of one scope holds all, and what several scopes ask for alike is asked once', () => {
+    expect(decide([holding(MONEY), outcome()], both)).toMatchObject({ type: 'hold', requirements: [MONEY] });
+    expect(decide([holding(MONEY), holding(MONEY)], both)).toMatchObject({ type: 'hold', requirements: [MONEY] });
+  });
+
+  it('that was approved permits what would be permitted without it, and nothing more', () => {
+    expect(decideApproved([holding(MONEY)], true)).toEqual(decide([outcome()]));
+    const denied = { permit: false, denials: [{ policy: 'p', reason: 'r' }] };
+    const refused = [
+      outcome({ ...denied, stepUps: [MONEY] }),
+      outcome({ permit: false, allowedBy: [], stepUps: [MONEY] }),
+      outcome({ maxTTLSeconds: 0, stepUps: [MONEY] }),
+      outcome({ permit: false, failure: 'wrong_type' }),
+    ];
+    expect(refused.map((one) => decideApproved([one], true).type)).toEqual(['denial', 'denial', 'denial', 'denial']);
+  });
+
+  it('is approved by true alone', () => {
+    for (const approved of [false, undefined, 'true', 1] as readonly unknown[] as readonly boolean[])
+      expect(decideApproved([holding(MONEY)], approved).type).toBe('hold');
+  });
+
+  const unasked: Readonly<Record<string, readonly [Partial<PolicyOutcome>, reason: string]>> = {
+    denied: [{ permit: false, denials: [{ policy: 'p', reason: 'r' }] }, 'PolicyDenied'],
+    'not allowed': [{ permit: false, allowedBy: [] }, 'PolicyNotAllowed'],
+    'over at once': [{ maxTTLSeconds: 0 }, 'LifetimeExhausted'],
+    'not to be evaluated': [{ permit: false, failure: 'timeout' }, 'PolicyFailed'],
+  };
+  it.each(Object.entries(unasked))('asks nobody for what is %s', (_what, [said, reason]) => {
+    expect(decide([holding(MONEY), outcome({ stepUps: [MONEY], ...said })], both)).toMatchObject({
+      type: 'denial',
+      reason,
+    });
+    expect(decide([outcome({ stepUps: [MONEY], ...said }), holding(MONEY)], both)).toMatchObject({
+      type: 'denial',
+      reason,
+    });
+  });
+
+  it('asks nobody where the zone was frozen or the policy set changed', () => {
+    const frozen = zone({ grants, frozen: { reason: 'x' } });
+    const changed = zone({ grants, policy: policyOf({ name: 'other', rego: 'package caracal.policy.other' }) });
+    for (const now of [frozen, changed])
+      expect(decideExchange(checked(), [holding(MONEY)], now, NOW).type).toBe('denial');
+  });
+
+  it('holds a login, which needs no allow', () => {
+    expect(decide([outcome({ allowedBy: [], stepUps: [MONEY] })], login())).toMatchObject({ type: 'hold' });
+  });
+
+  it('of the user is denied where there is no user, since nobody could ever approve', () => {
+    const denial = decide([holding(DATA, OWN)]);
+    expect(denial).toEqual({
+      type: 'denial',
+      reason: 'StepUpRequired',
+      message: "policy own asks for the user's own approval (tier own), and the request is for no user",
+    });
+    expect(decide([holding(MONEY, OWN)]).type).toBe('hold');
+    expect(decide([holding(DATA)]).type).toBe('hold');
+  });
+
+  it('of the user is held where there is one', () => {
+    expect(decide([holding(OWN)], forUser)).toMatchObject({ type: 'hold', requirements: [OWN] });
+  });
+
+  it('is asked for 64 times at most', () => {
+    const tiers = (count: number) => Array.from({ length: count }, (_, index) => ({ ...MONEY, tier: `t${index}` }));
+    expect(decide([holding(...tiers(40)), holding(...tiers(64))], both).type).toBe('hold');
+    expect(decide([holding(...tiers(40)), holding(...tiers(65))], both)).toMatchObject({ reason: 'StepUpRequired' });
+  });
+
+  it('P-08 PolicyFailed where an outcome does not say whether there is one', () => {
+    const { stepUps: _, ...silent } = outcome();
+    for (const stepUps of [undefined, null, {}, 'none'])
+      expect(decide([{ ...silent, stepUps } as unknown as PolicyOutcome])).toMatchObject({ reason: 'PolicyFailed' });
   });
 });
 

@@ -1,9 +1,8 @@
 /** What a revocation takes away: by id for good, otherwise what was issued before, by number first and by clock else. */
 import { describe, expect, it } from 'vitest';
 import { diffZones } from '../../src/authority/change.ts';
-import { checkExchange } from '../../src/authority/checks.ts';
 import type { ExchangeRequest } from '../../src/authority/decision.ts';
-import { mergeRevocations, type Issued, type RevocationEntry } from '../../src/authority/revocation.ts';
+import { findRevocation, mergeRevocations, type Issued, type RevocationEntry } from '../../src/authority/revocation.ts';
 import { authorityRecordID } from '../../src/authority/sid.ts';
 import { NOW, PAYMENTS, request, user, zone } from './zone.ts';
 
@@ -18,15 +17,29 @@ const before: Issued = { at: NOW - 1000, epoch: EPOCH - 1 };
 const after: Issued = { at: NOW + 1000, epoch: EPOCH };
 
 function outcome(revocation: RevocationEntry, asked: Partial<ExchangeRequest>, issued: Issued): string {
-  const result = checkExchange(zone({ revocations: [revocation] }), request(asked), NOW + 2000, issued);
-  return result.type === 'denial' ? result.reason : 'passes';
+  return findRevocation(zone({ revocations: [revocation] }), request(asked), issued) ? 'Revoked' : 'passes';
 }
 
+const LINEAGE = {
+  sids: [],
+  applications: [],
+  started: [],
+  sessions: ['s-root', 's-middle', 's-leaf'],
+  edges: ['e-first', 'e-last'],
+};
 const OWN = authorityRecordID('uid-main', 'uid-cart', 'pod-uid');
 const FOR_GOOD: readonly (readonly [string, RevocationEntry['target'], Partial<ExchangeRequest>])[] = [
   ['a session', { type: 'session', sid: 'sid' }, {}],
   ['a root session', { type: 'rootSession', rootSid: 'root' }, { rootSid: 'root' }],
   ['the instance that names another session of its own', { type: 'session', sid: OWN }, { sid: 'another' }],
+  ...LINEAGE.sessions.map(
+    (id) => [`the agent session ${id} of its chain`, { type: 'agentSession', id }, { lineage: LINEAGE }] as const,
+  ),
+  ...LINEAGE.edges.map(
+    (id) => [`the edge ${id} of its chain`, { type: 'delegationEdge', id }, { lineage: LINEAGE }] as const,
+  ),
+  ['its own agent session, told without a chain', { type: 'agentSession', id: 's' }, { agentSessionID: 's' }],
+  ['its own edge, told without a chain', { type: 'delegationEdge', id: 'e' }, { delegationEdgeID: 'e' }],
   [
     'the login that a request presents',
     { type: 'mandate', jti: 'login' },
@@ -42,6 +55,19 @@ describe('a revocation by id', () => {
     expect(outcome(entry(target), { sid: 'x', rootSid: 'x' }, before)).toBe(
       target.type === 'session' && target.sid === OWN ? 'Revoked' : 'passes',
     );
+  });
+
+  it('of an agent session or an edge touches no chain that it is not in, and takes neither for the other', () => {
+    const asked = { agentSessionID: 's-leaf', delegationEdgeID: 'e-last', lineage: LINEAGE };
+    const others: readonly RevocationEntry['target'][] = [
+      { type: 'agentSession', id: 's-below' },
+      { type: 'delegationEdge', id: 'e-below' },
+      { type: 'agentSession', id: 'e-last' },
+      { type: 'delegationEdge', id: 's-leaf' },
+      { type: 'session', sid: 's-leaf' },
+    ];
+    for (const target of others) expect(outcome(entry(target), asked, before)).toBe('passes');
+    expect(outcome(entry({ type: 'agentSession', id: 's-leaf' }), {}, before)).toBe('passes');
   });
 
   it('of a mandate refuses that one and no other', () => {
@@ -116,6 +142,31 @@ describe('the change', () => {
       resources: [PAYMENTS],
     });
     expect(changeOf({ type: 'session', sid: 'x' })?.all).toBe(true);
+  });
+
+  it('of a new revocation of an agent session or edge names that, and nothing else', () => {
+    const nothing = { all: false, applications: [], resources: [] };
+    expect(changeOf({ type: 'agentSession', id: 's' })).toStrictEqual({ ...nothing, sessions: ['s'] });
+    expect(changeOf({ type: 'delegationEdge', id: 'e' })).toStrictEqual({ ...nothing, edges: ['e'] });
+  });
+
+  it('of several new revocations names each, in order, and everything where one of them reaches all', () => {
+    const targets: readonly RevocationEntry['target'][] = [
+      { type: 'agentSession', id: 's2' },
+      { type: 'delegationEdge', id: 'e' },
+      { type: 'agentSession', id: 's1' },
+      { type: 'application', id: 'shop.cart' },
+    ];
+    const entries = targets.map((target, index) => entry(target, { uid: `uid-${index}` }));
+    expect(diffZones(zone(), zone({ revocations: entries }))).toStrictEqual({
+      all: false,
+      applications: ['shop.cart'],
+      resources: [],
+      sessions: ['s1', 's2'],
+      edges: ['e'],
+    });
+    const wider = [...entries, entry({ type: 'subject', issuer: 'corp', sub: 'ann' }, { uid: 'uid-wide' })];
+    expect(diffZones(zone(), zone({ revocations: wider }))?.all).toBe(true);
   });
 
   it('of one that is deleted is none: it gives nothing back', () => {

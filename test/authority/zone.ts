@@ -156,7 +156,7 @@ export function login(asked: Partial<ExchangeRequest> = {}): ExchangeRequest {
 }
 
 export function outcome(said: Partial<PolicyOutcome> = {}): PolicyOutcome {
-  return { permit: true, denials: [], allowedBy: ['allow'], asked: ['allow'], ...said };
+  return { permit: true, denials: [], allowedBy: ['allow'], stepUps: [], asked: ['allow'], ...said };
 }
 
 export function isChecked(result: { readonly type: string }): result is CheckedExchange {

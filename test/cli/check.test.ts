@@ -1,7 +1,8 @@
 /** `caracal check`: the very conditions a cluster would show, as JSON for machines and with lines for people. */
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { object, OPA, writeManifests, type Manifests } from './manifests.ts';
+import { OPA_PATH as OPA } from '../support/opa.ts';
+import { object, writeManifests, type Manifests } from './manifests.ts';
 import { ROOT, run } from './run.ts';
 
 interface Checked {
@@ -139,6 +140,31 @@ describe('caracal check', () => {
     expect(
       objects.map(({ refused }) => refused.map(({ path, message }) => [path, message.includes('keep one')])),
     ).toEqual([[['metadata.name', true]], [['metadata.name', true]]]);
+  });
+
+  it('refuses a Namespace with other labels in two files, in both, and takes the consent of neither', async () => {
+    const namespace = (team: string) =>
+      `apiVersion: v1\nkind: Namespace\nmetadata: {name: guest, labels: {team: ${team}}}\n`;
+    const { exit, objects } = await check({
+      'zone.yaml': object('Zone', 'shop', 'main', {
+        allowedNamespaces: { from: 'Selector', selector: { matchLabels: { team: 'red' } } },
+      }),
+      'a.yaml': namespace('red'),
+      'b.yaml': namespace('blue'),
+      'guest.yaml': object('Application', 'guest', 'agent', {
+        zoneRef: { name: 'main', namespace: 'shop' },
+        identities: [{ serviceAccount: { name: 'agent' } }],
+      }),
+    });
+    expect(exit).toBe(1);
+    const refused = objects.filter(({ kind }) => kind === 'Namespace');
+    expect(refused.map(({ name, refused: [first] }) => [name, first!.path])).toEqual([
+      ['guest', 'metadata.labels'],
+      ['guest', 'metadata.labels'],
+    ]);
+    expect(objects.map(summary)).toContain('Application agent: False ReferenceNotPermitted');
+    const { out } = await manifests!.run('check');
+    expect(out).toContain(`${manifests!.path('a.yaml')}:3: Namespace guest: metadata.labels: other labels in `);
   });
 
   it('warns that a cluster accepts the oldest of objects in conflict', async () => {

@@ -1,18 +1,36 @@
 /** `caracal explain`: which check, Grant or rule decides, by file and line. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DecisionRecord } from '../../src/authority/decision.ts';
 import { openSQLiteStore } from '../../src/store/sqlite.ts';
-import { OPA } from './manifests.ts';
+import { OPA_PATH as OPA } from '../support/opa.ts';
+import { object, writeManifests } from './manifests.ts';
 import { ROOT, run } from './run.ts';
 
 const QUICKSTART = join(ROOT, 'examples/quickstart');
 const explain = (...args: readonly string[]) =>
   run(['explain', QUICKSTART, '--opa', OPA, '--application', 'quickstart.assistant', ...args]);
 const ORDERS = ['--resource', 'resource://orders'] as const;
+
+/** Appended to the quickstart's policies, whose last document is the set. */
+const HOLDING = `    - name: bulk
+---
+apiVersion: caracal.run/v1alpha1
+kind: Policy
+metadata:
+  name: bulk
+  namespace: quickstart
+spec:
+  rego: |
+    package caracal.policy.bulk
+
+    step_up contains {"tier": "bulk", "approver": "operator", "ttl_seconds": 60, "reason": "reads everything"} if {
+      input.scope == "orders:read"
+    }
+`;
 
 describe('caracal explain', () => {
   it('names the rule that denies, with file and line', async () => {
@@ -30,6 +48,30 @@ describe('caracal explain', () => {
     expect(out).toContain('✗ scopes are granted');
     expect(out).toMatch(/✗ quickstart\/support-refunds \(.*grants.yaml:17\): lacks the application itself as subject/);
     expect(out).toContain('denied, ScopeNotGranted');
+  });
+
+  it('says of a Grant that is not in force why', async () => {
+    const grant = (name: string, spec: object) =>
+      object('Grant', 'shop', name, {
+        ...{ zoneRef: { name: 'main' }, applicationRef: { name: 'agent' }, resourceRef: { name: 'api' } },
+        ...{ scopes: ['read'], ...spec },
+      });
+    const files = await writeManifests({
+      'shop.yaml': [
+        object('Zone', 'shop', 'main', {}),
+        object('Application', 'shop', 'agent', {
+          ...{ zoneRef: { name: 'main' }, identities: [{ serviceAccount: { name: 'agent' } }] },
+        }),
+        object('Resource', 'shop', 'api', {
+          ...{ zoneRef: { name: 'main' }, identifier: 'resource://api', type: 'HTTP', scopes: [{ name: 'read' }] },
+        }),
+        grant('early', { notBefore: '2026-04-01T00:00:00Z' }),
+      ].join('---\n'),
+    });
+    const question = ['--application', 'shop.agent', '--resource', 'resource://api', '--scope', 'read'];
+    const { out } = await files.run('explain', ...question, '--now', '2026-03-01T00:00:00Z');
+    await files.close();
+    expect(out).toMatch(/✗ shop\/early \(\S+\): is not in force: NotYetValid: /);
   });
 
   it('permits for a user of the group, as long as policy says', async () => {
@@ -70,6 +112,21 @@ describe('caracal explain', () => {
     const { out } = await explain();
     expect(out).toContain('quickstart.assistant logs in, for itself');
     expect(out).toContain('permitted for 3600 s by no Grant (a login needs none)');
+  });
+
+  it('names the rule that holds, with file and line, and who has to approve', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'caracal-explain-'));
+    await cp(QUICKSTART, folder, { recursive: true });
+    await appendFile(join(folder, 'policies.yaml'), HOLDING);
+    const ask = ['--application', 'quickstart.assistant', ...ORDERS, '--scope', 'orders:read'];
+    const { exit, out } = await run(['explain', folder, '--opa', OPA, ...ask]);
+    await rm(folder, { recursive: true });
+    expect(exit).toBe(1);
+    expect(out).toContain('✓ working-set allows orders:read');
+    expect(out).toContain(
+      `! bulk holds orders:read\n      ${folder}/policies.yaml:77: step_up: an operator has to approve within 60 s, tier bulk: reads everything\n`,
+    );
+    expect(out).toMatch(/\nheld: an operator has to approve within 60 s, tier bulk: reads everything\n$/);
   });
 
   const wrong: Readonly<Record<string, readonly [args: readonly string[], exit: number, message: string]>> = {
@@ -125,6 +182,7 @@ policies
   ✗ write (asked: base, careful)
       base allows
       careful denies: not on Sundays
+      careful holds: an operator has to approve, tier money: moves money
 
 denied, PolicyDenied: policy denied scope write
 `);
@@ -181,6 +239,7 @@ const DENIAL: DecisionRecord = {
       permit: false,
       denials: [{ policy: 'careful', reason: 'not on Sundays' }],
       allowedBy: ['base'],
+      stepUps: [{ policy: 'careful', tier: 'money', approver: 'operator', reason: 'moves money' }],
       asked: ['base', 'careful'],
     },
   ],

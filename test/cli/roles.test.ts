@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startCluster, type Cluster } from '../support/cluster.ts';
 import { freePorts } from '../support/ports.ts';
 import { startProcess, until, type OwnedProcess } from '../support/processes.ts';
-import { OPA } from './manifests.ts';
+import { OPA_PATH as OPA } from '../support/opa.ts';
 import { ROOT, run } from './run.ts';
 
 const SYSTEM = 'caracal-system';

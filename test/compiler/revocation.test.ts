@@ -101,4 +101,26 @@ describe('Complete', () => {
     const { nextChange } = compileAt(shop({ revocations: [revocation({ everything: {} }, {}, { created: at(0) })] }));
     expect(nextChange).toBe(NOW + 3_605_000);
   });
+
+  it.each<[string, Revocation['spec']['target']]>([
+    ['a session', { session: SID }],
+    ['an agent session', { agentSession: SID }],
+    ['a delegation edge', { delegationEdge: SID }],
+  ])('counts from the creation for %s, which issuedBefore does not bound', (_what, target) => {
+    const stop = revocation(target, { issuedBefore: at(-7200) }, { created: at(0) });
+    expect(reasonOf(compileAt(shop({ revocations: [stop] }), 3604), KEY, 'Complete')).toBe('missing');
+    expect(reasonOf(compileAt(shop({ revocations: [stop] }), 3605), KEY, 'Complete')).toBe('Complete');
+  });
+});
+
+describe('the Target column', () => {
+  it.each<[Revocation['spec']['target'], string]>([
+    [{ agentSession: SID }, `agent session ${SID}`],
+    [{ delegationEdge: SID }, `delegation edge ${SID}`],
+    [{ mandate: SID }, `mandate ${SID}`],
+    [{ application: { name: 'cart' } }, 'application shop/cart'],
+  ])('of %j says %s', (target, text) => {
+    const { verdicts } = compileAt(shop({ revocations: [revocation(target)] }));
+    expect(verdicts.get(KEY)!.fields).toMatchObject({ target: text });
+  });
 });

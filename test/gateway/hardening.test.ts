@@ -9,7 +9,7 @@ import { createSTSClient } from '../../src/gateway/stsClient.ts';
 import { createZoneState } from '../../src/gateway/zoneState.ts';
 import { localhostCertificate as cert, localhostKey as key } from '../tokens/localhostCertificate.ts';
 import { errorOf, header, openRaw } from './rawHTTP.ts';
-import { startWorld, toBytes, until, type World } from './world.ts';
+import { ORDERS, startWorld, toBytes, until, type World } from './world.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -223,6 +223,17 @@ describe('the feed’s parsers', () => {
       const change = { all: false, applications: [], resources: [], [missing]: undefined };
       expect(() => parseEpoch(JSON.stringify({ epoch: 7, change }))).toThrow(TypeError);
     }
+  });
+
+  it('need to be told how the mandates of a Resource are to be used, so that nothing strict is taken for lax', () => {
+    const head = { zone_id: 'shop.main', zone_uid: 'u', issuer: 'https://sts', stale_after_ms: 10_000, frozen: false };
+    const textOf = (resource: object) =>
+      JSON.stringify({ ...head, epoch: 1, resources: [{ ...ORDERS, ...resource }], digest: 'd' });
+    const strict = { forward_mandate: true, single_use: true, proof_of_possession: 'Required' };
+    expect(parseConfig(textOf(strict)).resources).toEqual([{ ...ORDERS, ...strict }]);
+    for (const member of Object.keys(strict))
+      for (const wrong of [undefined, null, 'true', 'required', 1])
+        expect(() => parseConfig(textOf({ ...strict, [member]: wrong }))).toThrow(member);
   });
 
   it('see the same events however the bytes are cut', () => {

@@ -51,6 +51,7 @@ export interface FakeSTS {
   readonly state: {
     epoch: number;
     incarnation: string;
+    zoneUID: string;
     frozen: boolean;
     staleAfterMs: number;
     resources: readonly FeedResource[];
@@ -98,7 +99,15 @@ export async function startFakeSTS(
   const authorizations = new Set<string>();
   const lastEventIDs: (string | undefined)[] = [];
   const state: FakeSTS['state'] = {
-    ...{ epoch: 1_000, incarnation: 'first', frozen: false, staleAfterMs: 10_000, resources, keys: [key] },
+    ...{
+      epoch: 1_000,
+      incarnation: 'first',
+      zoneUID: 'uid-1',
+      frozen: false,
+      staleAfterMs: 10_000,
+      resources,
+      keys: [key],
+    },
     ...{
       echoes: true,
       accepts: true,
@@ -111,9 +120,9 @@ export async function startFakeSTS(
   let streamCount = 0;
 
   const config = (): FeedConfig => {
-    const { frozen, staleAfterMs, epoch } = state;
+    const { frozen, staleAfterMs, epoch, zoneUID } = state;
     const members = {
-      ...{ zone_id: zoneID, zone_uid: 'uid-1', issuer: url, stale_after_ms: staleAfterMs, frozen },
+      ...{ zone_id: zoneID, zone_uid: zoneUID, issuer: url, stale_after_ms: staleAfterMs, frozen },
       resources: state.resources,
     };
     return { ...members, digest: createHash('sha256').update(JSON.stringify(members)).digest('hex'), epoch };

@@ -91,10 +91,20 @@ describe('a policy', () => {
       'PackageInvalid',
       'line 3: `with` may replace only input',
     ],
-    'with step_up': [
-      lines('step_up contains {"tier": "high", "approver": "any"}'),
+    'whose step_up is an object': [
+      lines('step_up["high"] := "any" if input.scope == "x"'),
       'PackageInvalid',
-      'line 3: step_up is not provided by this runtime; remove the rule or use deny',
+      'line 3: step_up is an object here; write step_up contains {"tier": "…", "approver": "…"} if { … }',
+    ],
+    'whose step_up is a function': [
+      lines('step_up(x) := {{"tier": "high", "approver": x}}'),
+      'PackageInvalid',
+      'line 3: step_up is a function; it has to be a rule',
+    ],
+    'that asks what was approved': [
+      lines('allow if input.approval'),
+      'CompileFailed',
+      'line 3: input.approval does not exist',
     ],
     'whose deny is an object': [lines('deny["no"] if input.scope == "x"'), 'PackageInvalid', 'line 3: deny'],
     'of constants with a condition': [
@@ -161,6 +171,9 @@ describe("a policy's tests", () => {
     'allow if input.scope == "read"',
     'max_ttl_seconds := 60',
     'deny contains "no" if input.scope == "no"',
+    'step_up contains {"tier": "a", "approver": "any"} if input.scope in {"held", "twice"}',
+    'step_up contains {"tier": "b", "approver": "operator", "ttl_seconds": 60, "reason": "r"} if input.scope == "twice"',
+    'step_up contains {"tier": "c"} if input.scope == "odd"',
   );
   const failing: Readonly<Record<string, readonly [PolicyTest, string]>> = {
     'of allow': [{ name: 'a', expect: { allow: false } }, 'test "a": allow is true, expected false'],
@@ -176,6 +189,26 @@ describe("a policy's tests", () => {
       { name: 'a', expect: { max_ttl_seconds: 61 } },
       'test "a": max_ttl_seconds is 60, expected 61',
     ],
+    'of step_up': [
+      { name: 'a', input: { scope: 'held' }, expect: { step_up: [{ tier: 'a', approver: 'subject' }] } },
+      'test "a": step_up is [{"tier":"a","approver":"any"}], expected [{"tier":"a","approver":"subject"}]',
+    ],
+    'of step_up, where one is not expected': [
+      { name: 'a', input: { scope: 'held' }, expect: { step_up: [] } },
+      'test "a": step_up is [{"tier":"a","approver":"any"}], expected []',
+    ],
+    'of step_up, which counts as empty where it is undefined': [
+      { name: 'a', expect: { step_up: [{ tier: 'a', approver: 'any' }] } },
+      'test "a": step_up is [], expected [{"tier":"a","approver":"any"}]',
+    ],
+    'of step_up, where a member differs': [
+      { name: 'a', input: { scope: 'held' }, expect: { step_up: [{ tier: 'a', approver: 'any', reason: 'r' }] } },
+      'test "a": step_up is [{"tier":"a","approver":"any"}], expected [{"tier":"a","approver":"any","reason":"r"}]',
+    ],
+    'with a step_up of the wrong type': [
+      { name: 'a', input: { scope: 'odd' }, expect: {} },
+      'test "a": allow has to be a boolean, deny a set of strings, max_ttl_seconds a number, step_up a set of at most 16 objects',
+    ],
     'with an input that does not exist': [
       { name: 'a', input: { subject: { group: ['x'] } }, expect: {} },
       'test "a": input.subject.group does not exist; input.subject has type, issuer, sub, groups, claims, auth_time, acr, amr',
@@ -187,12 +220,22 @@ describe("a policy's tests", () => {
       expect(await report(rego, [one, passing])).toEqual({
         ok: false,
         reason: 'TestsFailed',
-        message,
+        message: expect.stringContaining(message),
         testsPassed: 1,
         testsTotal: 2,
       });
     });
   }
+
+  it('compare step_up as a set', async () => {
+    const [a, b] = [
+      { tier: 'a', approver: 'any' },
+      { tier: 'b', approver: 'operator', ttl_seconds: 60, reason: 'r' },
+    ] as const;
+    const swapped: PolicyTest = { name: 'swapped', input: { scope: 'twice' }, expect: { step_up: [b, a, b] } };
+    const none: PolicyTest = { name: 'none', expect: { step_up: [] } };
+    expect(await report(rego, [swapped, none])).toMatchObject({ ok: true, testsPassed: 2 });
+  });
 
   it('lay objects over the default member by member and everything else whole', async () => {
     const body = lines(
@@ -248,6 +291,47 @@ describe('a set', () => {
       'package caracal.data.names\n\nopen := {"read"}\n',
     );
     expect(result).toEqual({ ok: true, digest });
+  });
+
+  const DENY_LIST = 'package caracal.policy.a\n\ndeny contains "listed" if input.principal.id in ';
+  const missing: Readonly<Record<string, readonly [regos: readonly string[], message: string]>> = {
+    'a package that no policy has': [
+      [`${DENY_LIST}data.caracal.data.names.denied\n`],
+      'policy p0: line 3: data.caracal.data.names.denied is defined by no policy of the set; list the policy that defines it in spec.policies or correct the name',
+    ],
+    'a constant that its package does not have': [
+      [`${DENY_LIST}data.caracal.data.names.deniedd\n`, 'package caracal.data.names\n\ndenied := {"x.y"}\n'],
+      'policy p0: line 3: data.caracal.data.names.deniedd is defined by no policy',
+    ],
+    'a package that is missing, by import': [
+      ['package caracal.policy.a\n\nimport data.caracal.data.names\n\nallow if input.scope in names.open\n'],
+      'policy p0: line 3: data.caracal.data.names is defined by no policy',
+    ],
+    'a constant by a name that is computed': [
+      ['package caracal.policy.a\n\nallow if data.caracal.data.names[input.scope]\n'],
+      'policy p0: line 3: data.caracal.data.names is defined by no policy',
+    ],
+  };
+  for (const [what, [regos, message]] of Object.entries(missing)) {
+    it(`that reads ${what} is CompileFailed: a deny list that is undefined would deny nothing`, async () => {
+      const { report: result } = await setOf(...regos);
+      expect(result).toMatchObject({ ok: false, reason: 'CompileFailed', message: expect.stringContaining(message) });
+    });
+  }
+
+  it('that reads its constants whole, by import, by part or by a computed name passes', async () => {
+    const { report: result } = await setOf(
+      [
+        'package caracal.policy.a',
+        'import data.caracal.data.team.names as people',
+        'allow if input.scope in people.open',
+        'allow if data.caracal.data.team.names[input.scope]',
+        'allow if data.caracal.data.team.names.limits.low > 1',
+        'allow if count(data.caracal.data.team) > 1',
+      ].join('\n\n'),
+      'package caracal.data.team.names\n\nopen := {"read"}\n\nlimits := {"low": 1}\n',
+    );
+    expect(result).toMatchObject({ ok: true });
   });
 
   it('with two policies of one package is a PackageConflict', async () => {

@@ -69,6 +69,9 @@ describe('whole sets', () => {
 
   it('functions, comprehensions, every, else, with, and values of the wrong type: no difference', () =>
     compare([toPolicy('language', LANGUAGE), toPolicy('types', TYPES)], createRandom(1003)));
+
+  it('what is a requirement of a step-up, and what is nearly one: no difference', () =>
+    compare([toPolicy('nearly', NEARLY)], createRandom(1004)));
 });
 
 const LANGUAGE = `
@@ -113,12 +116,48 @@ deny contains "quiet" if {
 }
 
 max_ttl_seconds := min({input.request.ttl_seconds, 100 + input.time.minute})
+
+step_up contains {"tier": tier(input.subject.claims), "approver": "any"} if input.time.hour < 12
+
+step_up contains {"tier": "group", "approver": who, "ttl_seconds": 60 + input.time.minute, "reason": group} if {
+	some group in input.subject.groups
+}
+
+who := "operator" if {
+	elsewhere
+} else := "subject"
 `;
 
 const TYPES = `
 allow := input.subject.claims.a if input.subject.claims.a != null
 
 max_ttl_seconds := input.subject.claims.i if input.time.minute < 30
+
+step_up contains {"tier": "odd", "approver": "any", "ttl_seconds": input.subject.claims.i} if input.time.hour < 8
+
+step_up contains {"tier": input.subject.claims.s, "approver": "any"} if input.time.hour in {8, 9}
+
+step_up contains input.subject.claims.a if input.time.hour in {10, 11}
+`;
+
+/** What is nearly a requirement: each kind of mistake is found by both, or by neither. */
+const NEARLY = `
+allow := true
+
+tiers := ["a", "a-b", "-a", "a-", "", "A", "ä", "a b", "0", "${'a'.repeat(64)}", "${'a'.repeat(65)}", 7, null]
+
+times := [1, 86400, 86401, 0, 1.5, 60, 1e3, "60", null]
+
+step_up contains {"tier": tiers[i], "approver": "any", "ttl_seconds": times[j]} if {
+	i := input.time.minute % count(tiers)
+	j := input.time.hour % count(times)
+}
+
+step_up contains object.union({"tier": "t", "approver": approver}, extra) if {
+	approver := ["operator", "subject", "any", "all"][input.time.minute % 4]
+	extra := [{}, {"reason": "r"}, {"reason": 1}, {"more": 1}, {1: 1}][input.time.hour % 5]
+	input.time.minute % 3 == 0
+}
 `;
 
 function readModules(path: string): readonly PolicyModule[] {

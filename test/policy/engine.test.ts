@@ -37,16 +37,17 @@ describe('the policies of the quickstart', () => {
         toInput({ scope: 'orders:read' }),
       ),
     ).toEqual([
-      { permit: true, denials: [], allowedBy: ['working-set'], asked },
+      { permit: true, denials: [], allowedBy: ['working-set'], stepUps: [], asked },
       {
         permit: false,
         denials: [{ policy: 'writes-need-a-user', reason: 'placing orders needs a signed-in user' }],
         allowedBy: ['working-set'],
+        stepUps: [],
         asked,
       },
-      { permit: true, denials: [], allowedBy: ['working-set'], asked },
-      { permit: true, denials: [], allowedBy: ['working-set'], asked, maxTTLSeconds: 120 },
-      { permit: false, denials: [], allowedBy: [], asked },
+      { permit: true, denials: [], allowedBy: ['working-set'], stepUps: [], asked },
+      { permit: true, denials: [], allowedBy: ['working-set'], stepUps: [], asked, maxTTLSeconds: 120 },
+      { permit: false, denials: [], allowedBy: [], stepUps: [], asked },
     ]);
   });
 });
@@ -58,7 +59,14 @@ describe('combining', () => {
       toPolicy('b', 'deny contains "no" if input.scope == "write"\n\nmax_ttl_seconds := 60'),
     ]);
     const [read, write] = await evaluate(toInput(), toInput({ scope: 'write' }));
-    expect(read).toEqual({ permit: true, denials: [], allowedBy: ['a'], asked: ['a', 'b'], maxTTLSeconds: 60 });
+    expect(read).toEqual({
+      permit: true,
+      denials: [],
+      allowedBy: ['a'],
+      stepUps: [],
+      asked: ['a', 'b'],
+      maxTTLSeconds: 60,
+    });
     expect(write).toMatchObject({ permit: false, denials: [{ policy: 'b', reason: 'no' }], allowedBy: ['a'] });
   });
 
@@ -68,7 +76,7 @@ describe('combining', () => {
     ]);
     const login = toInput({ action: { name: 'session' }, scope: '', resource: null, subject: user });
     const [alice, mallory] = await evaluate(login, { ...login, subject: { ...user, sub: 'mallory' } });
-    expect(alice).toEqual({ permit: true, denials: [], allowedBy: [], asked: ['a'] });
+    expect(alice).toEqual({ permit: true, denials: [], allowedBy: [], stepUps: [], asked: ['a'] });
     expect(mallory?.permit).toBe(false);
   });
 
@@ -86,11 +94,18 @@ describe('combining', () => {
       toInput({ resource: orders, scope: 'write', principal: elsewhere }),
       toInput({ action: { name: 'session' }, scope: '', resource: null }),
     );
-    expect(here).toEqual({ permit: true, denials: [], allowedBy: ['b'], asked: ['a', 'b'], maxTTLSeconds: 5 });
+    expect(here).toEqual({
+      permit: true,
+      denials: [],
+      allowedBy: ['b'],
+      stepUps: [],
+      asked: ['a', 'b'],
+      maxTTLSeconds: 5,
+    });
     expect(write?.denials).toEqual([{ policy: 'b', reason: 'never' }]);
-    expect(otherResource).toEqual({ permit: true, denials: [], allowedBy: ['a'], asked: ['a'] });
-    expect(otherApplication).toEqual({ permit: true, denials: [], allowedBy: ['a'], asked: ['a'] });
-    expect(login).toEqual({ permit: true, denials: [], allowedBy: [], asked: ['a'] });
+    expect(otherResource).toEqual({ permit: true, denials: [], allowedBy: ['a'], stepUps: [], asked: ['a'] });
+    expect(otherApplication).toEqual({ permit: true, denials: [], allowedBy: ['a'], stepUps: [], asked: ['a'] });
+    expect(login).toEqual({ permit: true, denials: [], allowedBy: [], stepUps: [], asked: ['a'] });
   });
 
   it('constants are shared within a set and are nobody to ask', async () => {
@@ -100,7 +115,7 @@ describe('combining', () => {
       toPolicy('a', 'allow if not input.subject.sub in data.caracal.data.names.barred'),
     ]);
     const [application, trudy] = await evaluate(toInput(), toInput({ subject: { ...user, sub: 'trudy' } }));
-    expect(application).toEqual({ permit: true, denials: [], allowedBy: ['a'], asked: ['a'] });
+    expect(application).toEqual({ permit: true, denials: [], allowedBy: ['a'], stepUps: [], asked: ['a'] });
     expect(trudy?.permit).toBe(false);
   });
 });
@@ -118,7 +133,7 @@ describe('P-08 only the exact shape permits', () => {
     it(`allow as ${what} denies as wrong_type, whatever another policy allows`, async () => {
       const evaluate = await prepare(engine, 'shape', [toPolicy('a', body), toPolicy('b', 'allow := true')]);
       expect(await evaluate(toInput())).toEqual([
-        { permit: false, failure: 'wrong_type', denials: [], allowedBy: [], asked: ['a', 'b'] },
+        { permit: false, failure: 'wrong_type', denials: [], allowedBy: [], stepUps: [], asked: ['a', 'b'] },
       ]);
     });
   }
@@ -128,6 +143,35 @@ describe('P-08 only the exact shape permits', () => {
     'deny as a boolean': 'deny := true',
     'deny with a number in it': 'deny contains 1',
     'max_ttl_seconds as text': 'max_ttl_seconds := "60"',
+    'step_up as a list': 'step_up := [{"tier": "a", "approver": "any"}]',
+    'step_up as one object': 'step_up := {"tier": "a", "approver": "any"}',
+    'step_up as a boolean': 'step_up := true',
+    'step_up with a string in it': 'step_up contains "operator"',
+    'step_up with a list in it': 'step_up contains ["a", "any"]',
+    'step_up without a tier': 'step_up contains {"approver": "any"}',
+    'step_up without an approver': 'step_up contains {"tier": "a"}',
+    'step_up with an unknown member': 'step_up contains {"tier": "a", "approver": "any", "approved": true}',
+    'step_up with a member whose name is no text': 'step_up contains {"tier": "a", "approver": "any", 1: 2}',
+    'step_up with an approver that does not exist': 'step_up contains {"tier": "a", "approver": "nobody"}',
+    'step_up with several approvers': 'step_up contains {"tier": "a", "approver": {"operator"}}',
+    'step_up with an empty tier': 'step_up contains {"tier": "", "approver": "any"}',
+    'step_up with a tier of 65 characters': `step_up contains {"tier": "${'a'.repeat(65)}", "approver": "any"}`,
+    'step_up with a tier in capitals': 'step_up contains {"tier": "Money", "approver": "any"}',
+    'step_up with a tier of two words': 'step_up contains {"tier": "a b", "approver": "any"}',
+    'step_up with a tier that begins with a dash': 'step_up contains {"tier": "-a", "approver": "any"}',
+    'step_up with a tier that ends with a dash': 'step_up contains {"tier": "a-", "approver": "any"}',
+    'step_up with a tier that is a number': 'step_up contains {"tier": 1, "approver": "any"}',
+    'step_up for no time': 'step_up contains {"tier": "a", "approver": "any", "ttl_seconds": 0}',
+    'step_up for less than no time': 'step_up contains {"tier": "a", "approver": "any", "ttl_seconds": -1}',
+    'step_up for more than a day': 'step_up contains {"tier": "a", "approver": "any", "ttl_seconds": 86401}',
+    'step_up for half a second': 'step_up contains {"tier": "a", "approver": "any", "ttl_seconds": 1.5}',
+    'step_up for a time as text': 'step_up contains {"tier": "a", "approver": "any", "ttl_seconds": "60"}',
+    'step_up for null time': 'step_up contains {"tier": "a", "approver": "any", "ttl_seconds": null}',
+    'step_up for a reason that is no text': 'step_up contains {"tier": "a", "approver": "any", "reason": 1}',
+    'one good step_up beside a bad one':
+      'step_up contains {"tier": "a", "approver": "any"}\n\nstep_up contains {"tier": "a"}',
+    'seventeen step-ups of one scope':
+      'step_up contains {"tier": sprintf("a%d", [n]), "approver": "any"} if some n in numbers.range(1, 17)',
   };
   for (const [what, body] of Object.entries(others)) {
     it(`${what} denies as wrong_type`, async () => {
@@ -136,12 +180,72 @@ describe('P-08 only the exact shape permits', () => {
     });
   }
 
+  it('takes what is as large as it may be', async () => {
+    const body = [
+      `step_up contains {"tier": "a${'-'.repeat(62)}0", "approver": "any", "ttl_seconds": 86400, "reason": ""}`,
+      'step_up contains {"tier": sprintf("t%d", [n]), "approver": "operator"} if some n in numbers.range(1, 15)',
+    ].join('\n\n');
+    const evaluate = await prepare(engine, 'shape', [toPolicy('a', body), toPolicy('b', 'allow := true')]);
+    const [outcome] = await evaluate(toInput());
+    expect(outcome).toMatchObject({ permit: true });
+    expect(outcome?.stepUps.length).toBe(16);
+  });
+
   it('allow that is undefined or false does not permit', async () => {
     const evaluate = await prepare(engine, 'undefined', [
       toPolicy('a', 'allow if input.scope == "never"'),
       toPolicy('b', 'default allow := false'),
     ]);
-    expect(await evaluate(toInput())).toEqual([{ permit: false, denials: [], allowedBy: [], asked: ['a', 'b'] }]);
+    expect(await evaluate(toInput())).toEqual([
+      { permit: false, denials: [], allowedBy: [], stepUps: [], asked: ['a', 'b'] },
+    ]);
+  });
+});
+
+describe('step-ups', () => {
+  it('of all policies are passed on, the strictest first, and what they hold is still permitted as such', async () => {
+    const evaluate = await prepare(engine, 'step-ups', [
+      toPolicy('a', 'allow := true\n\nstep_up contains {"tier": "b", "approver": "any", "reason": "why"}'),
+      toPolicy(
+        'b',
+        'step_up := {{"tier": "a", "approver": "any"}, {"tier": "z", "approver": "operator", "ttl_seconds": 60}}',
+      ),
+      toPolicy('c', 'step_up contains {"tier": "a", "approver": "subject"} if input.scope == "write"'),
+      toPolicy('d', 'step_up contains {"tier": "d", "approver": "any"}', { resources: ['resource://other'] }),
+    ]);
+    const both = [
+      { policy: 'b', tier: 'a', approver: 'any' },
+      { policy: 'a', tier: 'b', approver: 'any', reason: 'why' },
+    ];
+    const operator = { policy: 'b', tier: 'z', approver: 'operator', ttlSeconds: 60 };
+    const [read, write] = await evaluate(toInput(), toInput({ scope: 'write' }));
+    expect(read).toMatchObject({ permit: true, stepUps: [operator, ...both] });
+    expect(write).toMatchObject({
+      permit: true,
+      stepUps: [operator, { policy: 'c', tier: 'a', approver: 'subject' }, ...both],
+    });
+  });
+
+  it('say nothing of what is denied or not allowed', async () => {
+    const evaluate = await prepare(engine, 'step-ups', [
+      toPolicy('a', 'step_up contains {"tier": "a", "approver": "any"}\n\ndeny contains "no" if input.scope == "read"'),
+    ]);
+    const [denied, unallowed] = await evaluate(toInput(), toInput({ scope: 'write' }));
+    expect([denied?.permit, unallowed?.permit]).toEqual([false, false]);
+  });
+
+  it('hold a login that no policy allows', async () => {
+    const evaluate = await prepare(engine, 'step-ups', [
+      toPolicy('a', 'step_up contains {"tier": "login", "approver": "operator"} if input.action.name == "session"'),
+    ]);
+    const [login] = await evaluate(toInput({ action: { name: 'session' }, scope: '', resource: null }));
+    expect(login).toMatchObject({ permit: true, stepUps: [{ tier: 'login' }] });
+  });
+
+  it('have reasons of 512 characters at most', async () => {
+    const body = `step_up contains {"tier": "a", "approver": "any", "reason": "${'x'.repeat(600)}"}`;
+    const evaluate = await prepare(engine, 'step-ups', [toPolicy('a', body)]);
+    expect((await evaluate(toInput()))[0]?.stepUps[0]?.reason).toBe(`${'x'.repeat(512)}…`);
   });
 });
 
@@ -149,7 +253,7 @@ describe('digests of a zone', () => {
   it('one that was not prepared, or for another zone, is unavailable', async () => {
     const modules = [toPolicy('a', 'allow := true')];
     await prepare(engine, 'mine', modules);
-    const unavailable = { permit: false, failure: 'unavailable', denials: [], allowedBy: [], asked: [] };
+    const unavailable = { permit: false, failure: 'unavailable', denials: [], allowedBy: [], stepUps: [], asked: [] };
     expect(await engine.evaluate('other', policySetDigest(modules), [toInput()])).toEqual([unavailable]);
     expect(await engine.evaluate('mine', `sha256:${'0'.repeat(64)}`, [toInput()])).toEqual([unavailable]);
   });
@@ -193,7 +297,7 @@ describe('bounds', () => {
     const evaluate = await prepare(engine, 'large', [toPolicy('a', 'allow := true')]);
     const claims = { long: 'x'.repeat(65_536) };
     expect(await evaluate(toInput({ subject: { ...user, claims } }))).toEqual([
-      { permit: false, failure: 'too_large', denials: [], allowedBy: [], asked: ['a'] },
+      { permit: false, failure: 'too_large', denials: [], allowedBy: [], stepUps: [], asked: ['a'] },
     ]);
   });
 
@@ -224,6 +328,7 @@ describe('bounds', () => {
           permit: index % 3 === 0,
           denials: scope === 'deny' && isOrders ? [{ policy: 'b', reason: `user-${index}` }] : [],
           allowedBy: index % 3 === 0 ? ['a'] : [],
+          stepUps: [],
           asked: isOrders ? ['a', 'b'] : ['a'],
           maxTTLSeconds: 100 + zone,
         };

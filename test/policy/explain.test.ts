@@ -36,6 +36,7 @@ it('says which rules were true and which policy says nothing', async () => {
       outcome: 'allows',
       allow: true,
       denials: [],
+      stepUps: [],
       maxTTLSeconds: undefined,
       rules: [
         { name: 'allow', line: 3, fired: true },
@@ -48,6 +49,7 @@ it('says which rules were true and which policy says nothing', async () => {
       outcome: 'says nothing',
       allow: 'undefined',
       denials: [],
+      stepUps: [],
       maxTTLSeconds: 60,
       rules: [
         { name: 'deny', line: 3, fired: false },
@@ -94,5 +96,40 @@ it('a policy that does not apply, one of constants, one that fails and one of th
     { policy: 'wrong', outcome: 'failed', allow: 'undefined', denials: [] },
     { policy: 'list', outcome: 'failed', allow: 'undefined', denials: [] },
     { policy: 'whole', outcome: 'denies', allow: 'undefined', denials: [{ reason: 'no', line: 3 }] },
+  ]);
+});
+
+it('gives each step-up the line of its rule, also where its members are computed', async () => {
+  const holding = toPolicy(
+    'holding',
+    [
+      'step_up contains {"tier": "money", "approver": "operator"} if input.scope == "read"',
+      '',
+      'step_up contains {"tier": "money", "approver": who, "ttl_seconds": 60, "reason": reason} if {',
+      '  who := "subject"',
+      '  reason := sprintf("%s asks", [input.principal.id])',
+      '}',
+      '',
+      'allow := true',
+    ].join('\n'),
+  );
+  const odd = toPolicy('odd', 'step_up contains {"tier": "x", "approver": "anyone"}');
+  expect(await explainPolicy(test.opa, [holding, odd], toInput())).toMatchObject([
+    {
+      outcome: 'holds',
+      allow: true,
+      stepUps: [
+        { policy: 'holding', tier: 'money', approver: 'operator', line: 3 },
+        {
+          policy: 'holding',
+          tier: 'money',
+          approver: 'subject',
+          ttlSeconds: 60,
+          reason: 'default.application asks',
+          line: 5,
+        },
+      ],
+    },
+    { outcome: 'failed', stepUps: [] },
   ]);
 });

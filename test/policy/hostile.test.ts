@@ -53,6 +53,8 @@ const HOSTILE: Readonly<Record<string, string>> = {
     'allow if s20 != ""',
   ].join('\n'),
   'a quarter of a million denials': 'deny contains sprintf("%d", [n]) if some n in numbers.range(1, 60000)',
+  'a quarter of a million step-ups':
+    'step_up contains {"tier": sprintf("%d", [n]), "approver": "any"} if some n in numbers.range(1, 60000)',
   'P-09 two values for one rule': [
     'allow := true if input.scope == "read"',
     'allow := false if input.action.name == "token_exchange"',
@@ -75,6 +77,31 @@ describe('P-05 a hostile policy is denied and its neighbour is not', () => {
       } finally {
         await engine.close();
       }
+    });
+  }
+});
+
+describe('a step_up that is meant to be overlooked holds or denies, whatever another policy allows', () => {
+  const bodies: Readonly<Record<string, string>> = {
+    'two sets for one rule':
+      'step_up := {{"tier": "a", "approver": "any"}} if input.scope == "read"\n\nstep_up := set() if input.time.hour < 24',
+    'so many that the strictest could be cut off': [
+      'step_up contains {"tier": sprintf("a%d", [n]), "approver": "any"} if some n in numbers.range(1, 100)',
+      'step_up contains {"tier": "z", "approver": "operator"}',
+    ].join('\n\n'),
+    'a reason longer than any answer': [
+      's0 := "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"',
+      ...Array.from({ length: 13 }, (_, index) => `s${index + 1} := concat("", [s${index}, s${index}])`),
+      'step_up contains {"tier": "a", "approver": "any", "reason": s13}',
+    ].join('\n'),
+    'a line break behind the tier': 'step_up contains {"tier": "a\\n", "approver": "any"}',
+  };
+  for (const [what, body] of Object.entries(bodies)) {
+    it(what, async () => {
+      const engine = createPolicyEngine({ opa: test.opa, clock });
+      const evaluate = await prepare(engine, 'bad', [toPolicy('bad', body), toPolicy('other', 'allow := true')]);
+      expect((await evaluate(toInput()))[0]).toMatchObject({ permit: false, failure: expect.any(String) });
+      await engine.close();
     });
   }
 });

@@ -75,10 +75,10 @@ describe('a set that reads no time', () => {
     const asked = ['own'];
     const questions = [input('a'), input('b'), input('a', long), input('a', { ...long, scope: 'other' })];
     const answers = [
-      { permit: true, denials: [], allowedBy: ['own'], asked },
-      { permit: false, denials: [], allowedBy: [], asked },
-      { permit: false, denials: [{ policy: 'own', reason: toInput().scope }], allowedBy: ['own'], asked },
-      { permit: false, denials: [{ policy: 'own', reason: 'other' }], allowedBy: ['own'], asked },
+      { permit: true, denials: [], allowedBy: ['own'], stepUps: [], asked },
+      { permit: false, denials: [], allowedBy: [], stepUps: [], asked },
+      { permit: false, denials: [{ policy: 'own', reason: toInput().scope }], allowedBy: ['own'], stepUps: [], asked },
+      { permit: false, denials: [{ policy: 'own', reason: 'other' }], allowedBy: ['own'], stepUps: [], asked },
     ];
     expect(await one(...questions)).toEqual(answers);
     expect(await one(...questions)).toEqual(answers);

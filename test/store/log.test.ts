@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { copyFileSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { parseNoteVerifier } from '../../src/audit/note.ts';
@@ -11,7 +10,7 @@ import { createVerifier, type Report } from '../../src/audit/verify.ts';
 import { publicKeyPath } from '../../src/store/auditKey.ts';
 import { openSQLiteReader } from '../../src/store/reader.ts';
 import { decisionOf, singleUseOf } from './records.ts';
-import { openStore, tempFolder, tempPath } from './support.ts';
+import { openStore, tamper, tempFolder, tempPath } from './support.ts';
 
 const committer = fileURLToPath(new URL('./committer.ts', import.meta.url));
 
@@ -22,15 +21,6 @@ function verify(path: string): Report {
   for (const line of reader.logLines()) verifier.add(Buffer.from(line));
   reader.close();
   return verifier.end(true);
-}
-
-/** As who may write the file and is stopped by nothing else. */
-function tamper(path: string, statements: string): void {
-  const db = new DatabaseSync(path);
-  const triggers = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").all();
-  for (const { name } of triggers) db.exec(`DROP TRIGGER ${String(name)}`);
-  db.exec(statements);
-  db.close();
 }
 
 /** Ten decisions in each of two zones. */
@@ -94,7 +84,7 @@ describe('the log of a store', () => {
   it('of a copy begins chains of its own beside the ones it brought', async () => {
     const path = await writtenLog();
     const copy = join(tempFolder(), 'store.db');
-    for (const end of ['', '.audit.key', '.audit.pub']) copyFileSync(`${path}${end}`, `${copy}${end}`);
+    for (const end of ['', '.audit.key', '.audit.pub', '.seal.key']) copyFileSync(`${path}${end}`, `${copy}${end}`);
     const store = await openStore({ path: copy });
     await store.commit({ decision: decisionOf('later', { zoneUID: 'zone-0' }) });
     await store.close();
@@ -105,7 +95,8 @@ describe('the log of a store', () => {
     const path = await writtenLog();
     tamper(
       path,
-      `DROP TABLE checkpoints; DROP TABLE revocations; DROP INDEX decisions_by_position;
+      `DROP TABLE checkpoints; DROP TABLE revocations; DROP TABLE zone_heads; DROP TABLE runtime_objects;
+       DROP TABLE runtime_entries; DROP TABLE seal_proof; ALTER TABLE authority_records DROP COLUMN seal; DROP INDEX decisions_by_position;
        ALTER TABLE decisions DROP COLUMN writer; ALTER TABLE decisions DROP COLUMN position;
        ALTER TABLE decisions DROP COLUMN hash; PRAGMA user_version = 1`,
     );

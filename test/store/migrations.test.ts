@@ -50,7 +50,7 @@ describe('the schema', () => {
     const before = readFileSync(path);
     const opening = openStore({ path });
     await expect(opening).rejects.toBeInstanceOf(StoreUnavailable);
-    await expect(opening).rejects.toThrow(/has schema 99 and this version of Caracal knows 3: run the version/);
+    await expect(opening).rejects.toThrow(/has schema 99 and this version of Caracal knows 4: run the version/);
     expect(() => openSQLiteReader({ path })).toThrow('has schema 99');
     const db = new DatabaseSync(path, { readOnly: true });
     expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: 99 });

@@ -8,6 +8,7 @@ import { singleUseOf, decisionOf } from './records.ts';
 import { openStore, tempPath } from './support.ts';
 
 const committer = fileURLToPath(new URL('./committer.ts', import.meta.url));
+const runtimeCommitter = fileURLToPath(new URL('./runtimeCommitter.ts', import.meta.url));
 
 function start(command: string, args: readonly string[]): ChildProcess {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -40,6 +41,28 @@ describe('a process that is killed', () => {
     expect(ids.filter((id) => !kept.has(id))).toEqual([]);
     const replay = await store.commit({ decision: decisionOf('replay'), consume: [singleUseOf(ids[0]!)] });
     expect(replay.ok).toBe(false);
+  });
+
+  it('has written each runtime entry with its decision, its object and its epoch, or none of them', async () => {
+    const path = tempPath();
+    let sequences: string[] = [];
+    for (const at of [30, 61, 97]) {
+      const child = start(process.execPath, [runtimeCommitter, path]);
+      sequences = sequences.concat(acked(await readLines(child, (_, n) => void (n === at && child.kill('SIGKILL')))));
+    }
+    const store = await openStore({ path });
+    const { sequence, objects } = await store.runtime('zone-uid');
+    expect(sequence).toBeGreaterThanOrEqual(sequences.length);
+    expect(new Set(sequences).size).toBe(sequences.length);
+    const entries = await store.runtimeEntries('zone-uid', 0, sequence + 1);
+    expect(entries.map((entry) => entry.sequence)).toEqual(entries.map((_, index) => index + 1));
+    expect([entries, objects, await store.decisions('zone-uid', 1000)].map(({ length }) => length)).toEqual(
+      Array.from({ length: 3 }, () => sequence),
+    );
+    const epochs = entries.map(({ raised }) => raised!.epoch);
+    expect(epochs).toEqual(epochs.toSorted((a, b) => a - b));
+    expect(new Set(epochs).size).toBe(sequence);
+    expect((await store.zoneEpoch('zone-uid'))!.epoch).toBeGreaterThanOrEqual(epochs.at(-1)!);
   });
 });
 

@@ -231,7 +231,7 @@ describe('zone epochs', () => {
     await first.raiseEpoch('zone-uid', 'a', EVERYTHING);
     await first.close();
     const copy = join(tempFolder(), 'store.db');
-    copyFileSync(path, copy);
+    for (const end of ['', '.seal.key']) copyFileSync(`${path}${end}`, `${copy}${end}`);
     const restored = await openStore({ path: copy, clock: { now: () => NOW + 60_000 } });
     expect(restored.incarnation).not.toBe(first.incarnation);
     expect(await restored.zoneEpoch('zone-uid')).toEqual({ zoneUID: 'zone-uid', epoch: NOW / 1000 + 60, digest: '' });

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { onTestFinished } from 'vitest';
 import { openSQLiteStore, type SQLiteStore, type SQLiteStoreConfig } from '../../src/store/sqlite.ts';
 
@@ -21,4 +22,13 @@ export async function openStore(config: Partial<SQLiteStoreConfig> = {}): Promis
   const store = await openSQLiteStore({ path: config.path ?? tempPath(), clock: Date, randomBytes, ...config });
   onTestFinished(() => store.close());
   return store;
+}
+
+/** As who may write the file and is stopped by nothing else. */
+export function tamper(path: string, statements: string): void {
+  const db = new DatabaseSync(path);
+  const triggers = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").all();
+  for (const { name } of triggers) db.exec(`DROP TRIGGER ${String(name)}`);
+  db.exec(statements);
+  db.close();
 }

@@ -55,6 +55,8 @@ export interface TestSTS {
   readonly storePath: string;
   url(): string;
   store(): SQLiteStore;
+  /** As operators decide them. */
+  challenges(): STS['challenges'];
   /** Unix seconds. */
   seconds(): number;
   /** The wall clock stands still but for this. */
@@ -136,6 +138,7 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
     storePath,
     url: () => running.url,
     store: () => running.store,
+    challenges: () => running.sts.challenges,
     seconds: () => Math.floor(clock.now() / 1000),
     advance: (seconds) => void (now += seconds * 1000),
     world: () => source.world(),

@@ -16,39 +16,54 @@ export function endTogether(
   now: number,
   statusOf: (session: AgentSession) => Extract<SessionStatus, 'ended' | 'expired'> = () => 'ended',
 ): Cascade {
-  const sessions = new Map<string, AgentSession>();
-  const edges = new Map<string, DelegationEdge>();
-  const queue: (AgentSession | DelegationEdge)[] = [...(roots.sessions ?? []), ...(roots.edges ?? [])];
-  for (let next = queue.pop(); next; next = queue.pop()) {
-    if (next.kind === 'agentSession') {
-      if (isClosed(next) || sessions.has(next.id)) continue;
-      sessions.set(next.id, { ...next, status: statusOf(next), endedAt: now });
-      queue.push(...runtime.children(next.id), ...runtime.inbound(next.id), ...runtime.outbound(next.id));
-    } else {
-      if (next.status !== 'active' || edges.has(next.id)) continue;
-      edges.set(next.id, { ...next, status: next.expiresAt * 1000 <= now ? 'expired' : 'revoked', endedAt: now });
-      queue.push(...runtime.under(next.id), ...runtime.livingBy(next.id));
-    }
-  }
+  const open = hangingOn([...(roots.sessions ?? []), ...(roots.edges ?? [])], runtime);
   return {
-    sessions: [...sessions.values()],
-    edges: [...edges.values()],
-    change: toChange([...sessions.keys()], [...edges.keys()]),
+    sessions: open.sessions.map((session) => ({ ...session, status: statusOf(session), endedAt: now })),
+    edges: open.edges.map((edge) => ({
+      ...edge,
+      status: edge.expiresAt * 1000 <= now ? 'expired' : 'revoked',
+      endedAt: now,
+    })),
+    change: toChange(open),
   };
 }
 
-/** The session and all below it, whether suspended or not. */
-export function subtree(session: AgentSession, runtime: RuntimeView): readonly AgentSession[] {
-  return [session, ...runtime.children(session.id).flatMap((child) => subtree(child, runtime))];
+/** These and all that hangs on them, as far as it is open: children, edges at a session, edges under an edge, and who lives by it. */
+function hangingOn(roots: readonly (AgentSession | DelegationEdge)[], runtime: RuntimeView): Open {
+  const sessions = new Map<string, AgentSession>();
+  const edges = new Map<string, DelegationEdge>();
+  const queue = [...roots];
+  for (let next = queue.pop(); next; next = queue.pop()) {
+    if (next.kind === 'agentSession') {
+      if (isClosed(next) || sessions.has(next.id)) continue;
+      sessions.set(next.id, next);
+      queue.push(...runtime.children(next.id), ...runtime.inbound(next.id), ...runtime.outbound(next.id));
+    } else {
+      if (next.status !== 'active' || edges.has(next.id)) continue;
+      edges.set(next.id, next);
+      queue.push(...runtime.under(next.id), ...runtime.livingBy(next.id));
+    }
+  }
+  return { sessions: [...sessions.values()], edges: [...edges.values()] };
 }
 
-export function toChange(sessions: readonly string[], edges: readonly string[]): AuthorityChange {
+interface Open {
+  readonly sessions: readonly AgentSession[];
+  readonly edges: readonly DelegationEdge[];
+}
+
+/** The change that a session makes which stops for now: everything that hangs on it stops too. */
+export function stoppedWith(session: AgentSession, runtime: RuntimeView): AuthorityChange {
+  return toChange(hangingOn([session], runtime));
+}
+
+function toChange({ sessions, edges }: Open): AuthorityChange {
   return {
     all: false,
     applications: [],
     resources: [],
-    ...(sessions.length > 0 && { sessions: [...sessions].sort() }),
-    ...(edges.length > 0 && { edges: [...edges].sort() }),
+    ...(sessions.length > 0 && { sessions: sessions.map(({ id }) => id).sort() }),
+    ...(edges.length > 0 && { edges: edges.map(({ id }) => id).sort() }),
   };
 }
 

@@ -1,12 +1,12 @@
 /** Delegation edges: authority passed from one agent session to another, only ever less than there was. Pure. */
 import type { RuntimeView } from '../runtimeIndex.ts';
 import type { ZoneSnapshot } from '../snapshot.ts';
-import { deadPartOfEdge, deadPartOfSession } from './alive.ts';
+import { deadPartOf } from './alive.ts';
 import { endTogether } from './cascade.ts';
 import type { AgentSession, ApplicationRef, DelegationEdge } from './model.ts';
 import { changed, type Changed } from './outcome.ts';
+import { isOwn } from './ownership.ts';
 import { refuse, type AgentRefusal } from './refusal.ts';
-import { isOwn } from './sessions.ts';
 import { mayReceive, reachOf } from './travel.ts';
 
 export interface Delegate {
@@ -36,7 +36,7 @@ export function delegate(
   zone: ZoneSnapshot,
   now: number,
 ): Changed<DelegationEdge> | AgentRefusal {
-  const ends = findEnds(order, runtime, now);
+  const ends = findEnds(order, runtime, zone, now);
   if (ends.type === 'refusal') return ends;
   const parent = findParent(order, runtime, now);
   if (parent?.type === 'refusal') return parent;
@@ -44,7 +44,6 @@ export function delegate(
   const refusal =
     checkCycle(edge, runtime) ??
     (parent ? checkNarrower(edge, parent.edge) : undefined) ??
-    checkReceiver(edge, zone) ??
     checkReach(edge, ends, runtime, zone, now);
   return refusal ?? changed(edge, [edge]);
 }
@@ -55,17 +54,21 @@ interface Ends {
   readonly target: AgentSession;
 }
 
-function findEnds(order: Delegate, runtime: RuntimeView, now: number): Ends | AgentRefusal {
+/** Who may not receive is told before anything of its sessions is looked at. */
+function findEnds(order: Delegate, runtime: RuntimeView, zone: ZoneSnapshot, now: number): Ends | AgentRefusal {
   const seconds = Math.floor(now / 1000);
   const source = runtime.session(order.sourceSessionID);
   if (!source || !isOwn(source, order.issuer, runtime))
     return refuse('agent_session_not_found', 'source_session_id names no agent session of this application');
+  const receiver = { id: order.receiverID, uid: zone.applications.get(order.receiverID)?.uid ?? '' };
+  if (!mayReceive(source.application, receiver, zone))
+    return exceeds(`spec.delegation of Application ${source.application.id} does not let ${receiver.id} receive`);
   const target = runtime.session(order.targetSessionID);
-  if (!target || target.application.id !== order.receiverID)
+  if (target?.application.uid !== receiver.uid)
     return refuse('agent_session_not_found', 'target_session_id names no agent session of the receiver');
-  if (deadPartOfSession(source, runtime, seconds))
+  if (deadPartOf(source, runtime, seconds))
     return refuse('session_not_active', 'source_session_id: the agent session is not active');
-  if (deadPartOfSession(target, runtime, seconds))
+  if (deadPartOf(target, runtime, seconds))
     return refuse('session_not_active', 'target_session_id: the agent session is not active');
   if (order.expiresAt <= seconds) return refuse('delegation_expiry_required', 'the edge would have ended already');
   return { type: 'ends', source, target };
@@ -83,7 +86,7 @@ function findParent(
     return refuse('parent_delegation_ambiguous', 'the source session holds several edges: set parent_edge_id');
   const [edge] = candidates;
   if (!edge && parentEdgeID === undefined) return undefined;
-  if (!edge || deadPartOfEdge(edge, runtime, Math.floor(now / 1000)))
+  if (!edge || deadPartOf(edge, runtime, Math.floor(now / 1000)))
     return refuse('parent_delegation_not_active', 'parent_edge_id names no active edge to the source session');
   return { type: 'parent', edge };
 }
@@ -119,7 +122,7 @@ export function passOn(
   runtime: RuntimeView,
   now: number,
 ): Changed<DelegationEdge> | AgentRefusal {
-  if (deadPartOfEdge(parent, runtime, Math.floor(now / 1000)))
+  if (deadPartOf(parent, runtime, Math.floor(now / 1000)))
     return refuse('parent_delegation_not_active', 'the edge of the parent session is not active');
   const edge: DelegationEdge = {
     kind: 'delegationEdge',
@@ -170,11 +173,6 @@ function exceeds(message: string): AgentRefusal {
   return refuse('delegation_exceeds_parent_authority', message);
 }
 
-function checkReceiver(edge: DelegationEdge, zone: ZoneSnapshot): AgentRefusal | undefined {
-  if (mayReceive(edge.issuer, edge.receiver, zone)) return undefined;
-  return exceeds(`spec.delegation of Application ${edge.issuer.id} does not let ${edge.receiver.id} receive`);
-}
-
 /** What nobody could use is refused now, where the one who can mend it looks. */
 function checkReach(
   edge: DelegationEdge,
@@ -183,13 +181,13 @@ function checkReach(
   zone: ZoneSnapshot,
   now: number,
 ): AgentRefusal | undefined {
-  const reach = reachOf(edge, source, runtime, zone, now);
   const unknown = edge.resources.find((identifier) => !zone.resources.has(identifier));
   if (unknown !== undefined) return exceeds(`resources: no accepted Resource of the zone is ${unknown}`);
+  const reach = reachOf(edge, source, runtime, zone, now);
   const scope = edge.scopes.find((one) => !reach.some(({ scopes }) => scopes.includes(one)));
   if (scope === undefined) return undefined;
   return exceeds(
-    `scopes: no Grant in force gives ${scope} on these Resources and lets it travel to ${edge.receiver.id}`,
+    `scopes: nothing in force gives ${scope} on these Resources and lets it travel to ${edge.receiver.id}`,
   );
 }
 

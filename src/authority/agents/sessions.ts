@@ -2,11 +2,12 @@
 import type { PolicySubject } from '../policyInput.ts';
 import type { RuntimeView } from '../runtimeIndex.ts';
 import type { ZoneSnapshot } from '../snapshot.ts';
-import { deadPartOfSession, sessionEnd } from './alive.ts';
-import { endTogether, isClosed, subtree, toChange } from './cascade.ts';
+import { deadPartOf, fixedEndOf, footingOf } from './alive.ts';
+import { endTogether, isClosed, stoppedWith } from './cascade.ts';
 import { passOn } from './edges.ts';
 import type { AgentSession, ApplicationRef, DelegationEdge, Lifecycle } from './model.ts';
 import { changed, type Changed } from './outcome.ts';
+import { isOwn } from './ownership.ts';
 import { refuse, type AgentRefusal } from './refusal.ts';
 
 export interface StartSession {
@@ -67,7 +68,7 @@ function checkParent(
   if (parentID === undefined) return undefined;
   if (!parent || !isOwn(parent, application, runtime))
     return refuse('agent_session_not_found', 'parent_id names no agent session of this application');
-  if (deadPartOfSession(parent, runtime, Math.floor(now / 1000)))
+  if (deadPartOf(parent, runtime, Math.floor(now / 1000)))
     return refuse('session_not_active', 'parent_id: the agent session is not active');
   if (lifecycle === 'service' && parent.lifecycle === 'task')
     return refuse('task_session_cannot_start_service', 'lifecycle: a task cannot start a service, start another task');
@@ -107,9 +108,7 @@ function toSession(
     lifecycle === 'task' ? seconds + (start.ttlSeconds ?? DEFAULT_TASK_SECONDS) : Number.POSITIVE_INFINITY,
     login?.expiresAt ?? Number.POSITIVE_INFINITY,
     // A service's lease is renewed, and so is what hangs on it: only ends that are fixed are taken over.
-    parent && parent.lifecycle === 'task'
-      ? sessionEnd(parent, runtime)
-      : (parent?.expiresAt ?? Number.POSITIVE_INFINITY),
+    parent ? fixedEndOf(footingOf([parent], runtime)) : Number.POSITIVE_INFINITY,
   );
   return {
     kind: 'agentSession',
@@ -151,13 +150,6 @@ function inherit(
   return refuse('parent_delegation_not_active', 'inherit_parent_edge_id names no active edge of the parent');
 }
 
-/** Own: started by this very application, or below a session of it. */
-export function isOwn(session: AgentSession, application: ApplicationRef, runtime: RuntimeView): boolean {
-  if (session.application.uid === application.uid) return true;
-  const parent = session.parentID === undefined ? undefined : runtime.session(session.parentID);
-  return parent !== undefined && isOwn(parent, application, runtime);
-}
-
 /** Ends it with all that hangs on it. `generation`: only if that is who holds the lease now. */
 export function endSession(
   session: AgentSession,
@@ -174,8 +166,7 @@ export function suspendSession(session: AgentSession, runtime: RuntimeView): Cha
   if (isClosed(session)) return refuse('session_not_active', 'the agent session has ended');
   if (session.status === 'suspended') return changed(session, []);
   const suspended = { ...session, status: 'suspended' } as const;
-  const touched = subtree(session, runtime).map(({ id }) => id);
-  return changed(suspended, [suspended], toChange(touched, []));
+  return changed(suspended, [suspended], stoppedWith(session, runtime));
 }
 
 /** What was refused while it was suspended stays refused: whoever resumes asks for new mandates. */
@@ -186,7 +177,7 @@ export function resumeSession(
 ): Changed<AgentSession> | AgentRefusal {
   if (session.status === 'active') return changed(session, []);
   const resumed = { ...session, status: 'active' } as const;
-  if (isClosed(session) || deadPartOfSession(resumed, runtime, Math.floor(now / 1000)))
+  if (isClosed(session) || deadPartOf(resumed, runtime, Math.floor(now / 1000)))
     return refuse('session_not_active', 'the agent session, or one that it hangs on, has ended or is suspended');
   return changed(resumed, [resumed]);
 }
@@ -202,8 +193,7 @@ export function heartbeat(
   if (session.lease && generation === undefined)
     return refuse('invalid_request', 'lease_generation is required for a service');
   if (isFenced(session, generation)) return FENCED;
-  if (deadPartOfSession(session, runtime, seconds))
-    return refuse('session_not_active', 'the agent session is not active');
+  if (deadPartOf(session, runtime, seconds)) return refuse('session_not_active', 'the agent session is not active');
   if (!session.lease) return changed(session, []);
   const renewed = { ...session, lease: { ...session.lease, until: seconds + LEASE_SECONDS } };
   return changed(renewed, [renewed]);
@@ -217,8 +207,7 @@ export function takeLease(
 ): Changed<AgentSession> | AgentRefusal {
   const seconds = Math.floor(now / 1000);
   if (!session.lease) return refuse('invalid_request', 'only a service has a lease');
-  if (deadPartOfSession(session, runtime, seconds))
-    return refuse('session_not_active', 'the agent session is not active');
+  if (deadPartOf(session, runtime, seconds)) return refuse('session_not_active', 'the agent session is not active');
   const taken = { ...session, lease: { generation: session.lease.generation + 1, until: seconds + LEASE_SECONDS } };
   return changed(taken, [taken]);
 }

@@ -15,6 +15,21 @@ export function mayReceive(issuer: ApplicationRef, receiver: ApplicationRef, zon
   return receivers === 'Zone' || (receivers === 'Listed' && applications.includes(receiver.id));
 }
 
+/** The first edge whose issuer no longer lets its receiver have anything. */
+export function closedEdge(edges: readonly DelegationEdge[], zone: ZoneSnapshot): DelegationEdge | undefined {
+  return edges.find(({ issuer, receiver }) => !mayReceive(issuer, receiver, zone));
+}
+
+/** Unix seconds at which the first Application of a chain expires; Infinity where none does. */
+export function membersUntil(
+  edges: readonly DelegationEdge[],
+  leaf: ApplicationRef,
+  { applications }: ZoneSnapshot,
+): number {
+  const members = [...edges.map(({ issuer }) => issuer), leaf];
+  return Math.min(...members.map(({ id }) => applications.get(id)?.expiresAt ?? Number.POSITIVE_INFINITY));
+}
+
 /** Whether the Grant's `spec.delegation` lets it be used at the end of these edges. */
 export function travels({ delegation }: GrantEntry, edges: readonly DelegationEdge[]): boolean {
   if (edges.length === 0 || delegation === 'Zone') return true;
@@ -45,7 +60,10 @@ export interface Reach {
   readonly scopes: readonly string[];
 }
 
-/** What the edge gives now: per Resource the scopes that the root's Grants and every edge of the chain have in common. */
+/**
+ * What the edge gives now: per Resource the scopes that the root's Grants and every edge of the chain have in common;
+ * nothing where an exchange under it would be denied for another reason.
+ */
 export function reachOf(
   edge: DelegationEdge,
   source: AgentSession,
@@ -53,9 +71,12 @@ export function reachOf(
   zone: ZoneSnapshot,
   now: number,
 ): readonly Reach[] {
-  const above = edgesOf(edge.path.slice(0, -1), runtime) ?? [];
+  const above = edgesOf(edge.path.slice(0, -1), runtime);
+  if (!above || closedEdge([...above, edge], zone)) return [];
   const edges = [...above, edge];
-  const rootSession = runtime.session(edges[0]!.sourceSessionID) ?? source;
+  if (membersUntil(edges, edge.receiver, zone) <= Math.floor(now / 1000)) return [];
+  const rootSession = above[0] ? runtime.session(above[0].sourceSessionID) : source;
+  if (!rootSession) return [];
   const root = { applicationID: rootSession.application.id, subject: rootSession.subject };
   const identifiers = edge.resources.length > 0 ? edge.resources : [...zone.resources.keys()];
   return identifiers.flatMap((resource) => {

@@ -31,17 +31,24 @@ export interface Challenge {
   readonly agentSessionID?: string;
   /** Every application of the requester's chain: none of them may approve. */
   readonly chain: readonly string[];
-  /** `application`, or a user as `<issuer name>:<sub>`. */
-  readonly subject: { readonly type: 'application' | 'user'; readonly issuer: string; readonly sub: string };
+  /** `issuer` is the name in the Zone, `subjectIssuer` its URL at the login: the name may come to mean another. */
+  readonly subject: {
+    readonly type: 'application' | 'user';
+    readonly issuer: string;
+    readonly sub: string;
+    readonly subjectIssuer?: string;
+  };
   readonly resource: string | undefined;
   readonly scopes: readonly string[];
+  /** The strictest first. */
   readonly requirements: readonly StepUpRequirement[];
-  /** The strictest of the requirements: the first in alphabetical order where policy names several. */
+  /** Of the strictest requirement: the first in alphabetical order where several are as strict. */
   readonly tier: string;
+  /** Of the strictest requirement: operator before subject before any. */
   readonly approver: Approver;
   /** Unix milliseconds. */
   readonly createdAt: number;
-  /** Unix seconds, exclusive. */
+  /** Unix seconds, exclusive: of the wait, of an approval, and of what a rejection refuses. */
   readonly expiresAt: number;
   readonly decision?: {
     readonly approved: boolean;

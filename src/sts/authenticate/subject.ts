@@ -19,6 +19,8 @@ export interface AuthenticatedSubject {
   readonly subject: PolicySubject;
   /** Of a user: the issuer's URL at the login. */
   readonly subjectIssuer?: string;
+  /** Of the ID token that was just presented. */
+  readonly nonce?: string;
   readonly sid: string;
   readonly rootSid: string;
   /** Unix seconds; undefined where only configuration bounds it. */
@@ -44,6 +46,8 @@ export interface SubjectPorts extends AuthenticationPorts {
 const MAX_ID_TOKEN_BYTES = 16 * 1024;
 /** An ID token is a login, fresh and used once. */
 const MAX_LOGIN_AGE_SECONDS = 300;
+/** A binding is 64 characters; what is longer is none. */
+const MAX_NONCE = 128;
 
 /** Throws OAuthError. A subject token that was sent is never passed over in favour of the application itself. */
 export async function authenticateSubject(
@@ -138,6 +142,7 @@ async function authenticateIDToken(
   return {
     subject,
     subjectIssuer: trusted.issuer,
+    ...(typeof claims['nonce'] === 'string' && { nonce: claims['nonce'].slice(0, MAX_NONCE) }),
     sid,
     rootSid: sid,
     notAfter: Math.floor(exp),

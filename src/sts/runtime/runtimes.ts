@@ -1,0 +1,109 @@
+/** Each zone's runtime state as this replica knows it: loaded once, changed one decision after the other, in the order of the store. */
+import type { RuntimeEntry } from '../../authority/runtime.ts';
+import { createRuntimeIndex, type RuntimeIndex, type RuntimeView } from '../../authority/runtimeIndex.ts';
+import type { Commit, CommitResult, Store } from '../../store/store.ts';
+import { toUnavailable } from '../errors.ts';
+
+export type BareCommit = Omit<Commit, 'runtime'>;
+
+/** A commit whose runtime part is decided under the view that is given, and not yet under a sequence. */
+export interface RuntimeCommit extends BareCommit {
+  readonly runtime?: Omit<NonNullable<Commit['runtime']>, 'expected'>;
+}
+
+/** What a decision comes to: something to make durable, or an answer without. */
+export type Decision<T> =
+  | { readonly type: 'commit'; readonly commit: RuntimeCommit; readonly value: T }
+  | { readonly type: 'answer'; readonly value: T };
+
+export interface Written<T> {
+  readonly value: T;
+  /** Undefined where nothing was made durable. */
+  readonly result: Exclude<CommitResult, { readonly conflict: true }> | undefined;
+}
+
+export interface Runtimes {
+  /** Loads the zone's state. Rejects with StoreUnavailable. */
+  open(zoneUID: string): Promise<RuntimeView>;
+  /**
+   * Decides under the present state and writes; where another replica wrote first, decides again under what that
+   * changed. One at a time for each zone, so that a decision never rests on what another is about to change.
+   */
+  write<T>(zoneUID: string, decide: (view: RuntimeView) => Decision<T>): Promise<Written<T>>;
+  /** Called after each entry that this replica took; returns the stop function. */
+  onEntry(listener: (zoneUID: string, entry: RuntimeEntry) => void): () => void;
+}
+
+export interface RuntimesPorts {
+  readonly store: Pick<Store, 'commit' | 'runtime' | 'runtimeEntries'>;
+  /** Before `write` resolves: the zone's epoch rose. */
+  raised(zoneUID: string, raised: NonNullable<RuntimeEntry['raised']>): void;
+}
+
+const MAX_ATTEMPTS = 5;
+const PAGE = 500;
+
+export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
+  const zones = new Map<string, Promise<RuntimeIndex>>();
+  /** The last write of each zone: the next one begins after it. */
+  const turns = new Map<string, Promise<unknown>>();
+  const listeners = new Set<(zoneUID: string, entry: RuntimeEntry) => void>();
+
+  const load = (zoneUID: string): Promise<RuntimeIndex> => {
+    const known = zones.get(zoneUID);
+    if (known) return known;
+    const loading = store.runtime(zoneUID).then(({ sequence, objects }) => createRuntimeIndex(sequence, objects));
+    zones.set(zoneUID, loading);
+    // What could not be loaded is loaded when it is asked for again.
+    loading.catch(() => zones.delete(zoneUID));
+    return loading;
+  };
+  const take = (zoneUID: string, index: RuntimeIndex, entry: RuntimeEntry): void => {
+    if (entry.sequence <= index.sequence()) return;
+    index.apply(entry);
+    if (entry.raised) raised(zoneUID, entry.raised);
+    for (const listener of [...listeners]) listener(zoneUID, entry);
+  };
+  const catchUp = async (zoneUID: string, index: RuntimeIndex): Promise<void> => {
+    for (;;) {
+      const entries = await store.runtimeEntries(zoneUID, index.sequence(), PAGE);
+      for (const entry of entries) take(zoneUID, index, entry);
+      if (entries.length < PAGE) return;
+    }
+  };
+  const attempt = async <T>(zoneUID: string, decide: (view: RuntimeView) => Decision<T>): Promise<Written<T>> => {
+    const index = await load(zoneUID);
+    for (let count = 0; count < MAX_ATTEMPTS; count += 1) {
+      const decision = decide(index);
+      if (decision.type === 'answer') return { value: decision.value, result: undefined };
+      const { runtime, ...commit } = decision.commit;
+      const result = await store.commit({
+        ...commit,
+        ...(runtime && { runtime: { ...runtime, expected: index.sequence() } }),
+      });
+      if (!('conflict' in result)) {
+        if (result.ok && result.entry) take(zoneUID, index, result.entry);
+        return { value: decision.value, result };
+      }
+      await catchUp(zoneUID, index);
+    }
+    throw toUnavailable('runtime state changed faster than this could be decided');
+  };
+
+  return {
+    open: load,
+    onEntry(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    write(zoneUID, decide) {
+      const before = turns.get(zoneUID) ?? Promise.resolve();
+      const turn = before.then(() => attempt(zoneUID, decide));
+      const settled: Promise<unknown> = turn
+        .catch(() => undefined)
+        .finally(() => turns.get(zoneUID) === settled && turns.delete(zoneUID));
+      turns.set(zoneUID, settled);
+      return turn;
+    },
+  };
+}
