@@ -128,7 +128,7 @@ export interface DecisionRecord {
   /** Unix milliseconds. */
   readonly at: number;
   readonly requestID: string;
-  /** `consume`: a mandate of single use was spent at a gateway. */
+  /** `consume`: a mandate of single use was spent at a gateway, or, as a denial, presented again. */
   readonly kind: 'exchange' | 'refusal' | 'act' | 'consume';
   readonly outcome: 'permit' | 'hold' | 'denial' | 'error' | 'done';
   /** Set exactly when an exchange was permitted: a mandate has one decision. */

@@ -28,7 +28,8 @@ const UNDECIDED = 'PolicyFailed';
 
 export function createConsumption({ sts, clock, epoch }: ConsumptionPorts): Consumption {
   const spent = createLRU<true>(REMEMBERED);
-  let waiting = 0;
+  /** Questions under way, by jti: whoever comes meanwhile need not ask. */
+  const pending = new Map<string, Promise<Consumed>>();
 
   /** Asked again only where the STS said that nothing happened: a lost answer may have been a yes. */
   const ask = async (token: string): Promise<ConsumeResponse | undefined> => {
@@ -44,22 +45,30 @@ export function createConsumption({ sts, clock, epoch }: ConsumptionPorts): Cons
     return undefined;
   };
 
+  const spend = async (jti: string, token: string): Promise<Consumed> => {
+    const answer = await ask(token);
+    if (!answer || answer.reason === UNDECIDED) return 'unknown';
+    if (!answer.consumed && answer.reason !== 'used') return 'ended';
+    spent.set(jti, true);
+    return answer.consumed ? 'consumed' : 'used';
+  };
+
   return {
     async consume(jti, token) {
       if (spent.get(jti)) return 'used';
-      if (waiting >= MAX_WAITING) return 'unknown';
-      waiting += 1;
-      try {
-        const answer = await ask(token);
-        if (!answer || answer.reason === UNDECIDED) return 'unknown';
-        if (!answer.consumed && answer.reason !== 'used') return 'ended';
-        spent.set(jti, true);
-        return answer.consumed ? 'consumed' : 'used';
-      } finally {
-        waiting -= 1;
-      }
+      const first = pending.get(jti);
+      if (first) return afterFirst(await first);
+      if (pending.size >= MAX_WAITING) return 'unknown';
+      const asked = spend(jti, token).finally(() => pending.delete(jti));
+      pending.set(jti, asked);
+      return asked;
     },
   };
+}
+
+/** What the question of another request about the same mandate says for this one. */
+function afterFirst(first: Consumed): Consumed {
+  return first === 'consumed' ? 'used' : first;
 }
 
 function pause(milliseconds: number): Promise<void> {

@@ -29,6 +29,8 @@ export interface ConsumeCall {
   readonly requestID: string;
 }
 
+type ValidMandate = Extract<JudgedMandate, { valid: true }>;
+
 /** Past `exp`, since the clocks of replicas and gateways differ: it must be known as spent for as long as anyone takes it. */
 const MARGIN_SECONDS = 60;
 
@@ -42,7 +44,10 @@ export async function consume(
   let judged = await judgeMandate(mandate, zone, call.gateway, ports);
   if (!judged.valid) return { consumed: false, reason: judged.reason, epoch: zone.epoch };
   const committed = await spend(judged, zone, call, ports);
-  if (!committed.ok) return { consumed: false, reason: 'used', epoch: zone.epoch };
+  if (!committed.ok) {
+    await recordReplay(judged, zone, call, ports);
+    return { consumed: false, reason: 'used', epoch: zone.epoch };
+  }
   // The store is ahead of what it was judged under: what was taken away before the write must not pass after it.
   if (zone.epoch < committed.zoneEpoch) {
     zone = await zoneAt(call.zoneID, committed.zoneEpoch, ports);
@@ -53,7 +58,7 @@ export async function consume(
 }
 
 async function spend(
-  judged: Extract<JudgedMandate, { valid: true }>,
+  judged: ValidMandate,
   zone: ServedZone,
   call: ConsumeCall,
   ports: ConsumePorts,
@@ -62,7 +67,7 @@ async function spend(
   const zoneUID = zone.snapshot.uid;
   try {
     return await ports.store.commit({
-      decision: toRecord(judged, zone, call, ports),
+      decision: toRecord('permit', judged, zone, call, ports),
       consume: [{ class: 'mandate', zoneUID, key: jti, expiresAt: exp + MARGIN_SECONDS }],
     });
   } catch (error) {
@@ -70,8 +75,23 @@ async function spend(
   }
 }
 
+/** Evidence, and no more: the refusal stands whether or not it is kept. A gateway asks about a mandate that it knows as spent no more. */
+async function recordReplay(
+  judged: ValidMandate,
+  zone: ServedZone,
+  call: ConsumeCall,
+  ports: ConsumePorts,
+): Promise<void> {
+  try {
+    await ports.store.commit({ decision: toRecord('denial', judged, zone, call, ports) });
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error;
+  }
+}
+
 function toRecord(
-  { claims, resource }: Extract<JudgedMandate, { valid: true }>,
+  outcome: 'permit' | 'denial',
+  { claims, resource }: ValidMandate,
   { snapshot, epoch }: ServedZone,
   { gateway, requestID }: ConsumeCall,
   ports: ConsumePorts,
@@ -85,7 +105,7 @@ function toRecord(
     at: now,
     requestID,
     kind: 'consume',
-    outcome: 'permit',
+    outcome,
     epoch,
     ...(snapshot.policy && { policyDigest: snapshot.policy.digest }),
     consumed: { jti: claims.jti, resource, gateway: `${namespace}/${serviceAccount}` },

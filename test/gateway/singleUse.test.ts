@@ -27,6 +27,14 @@ describe('a mandate of single use', () => {
     expect(world.sts.consumed).toEqual([{ mandate: token, min_epoch: world.sts.state.epoch }]);
   });
 
+  it('X-16 that comes 50 times together is asked about once', async () => {
+    const token = once();
+    const outcomes = await Promise.all(Array.from({ length: 50 }, () => use(token)));
+    expect(outcomes.filter((outcome) => outcome === '200').length).toBe(1);
+    expect(outcomes.filter((outcome) => outcome === '401 invalid_token').length).toBe(49);
+    expect(world.sts.consumed.length).toBe(1);
+  });
+
   it('is what every mandate is for a Resource that says so, and no other is asked about', async () => {
     const ordinary = world.sts.mint();
     expect([await use(ordinary), await use(ordinary)]).toEqual(['200', '200']);

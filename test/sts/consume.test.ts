@@ -23,15 +23,19 @@ const recordsOf = async (mandate: string) => {
 };
 
 describe('a mandate', () => {
-  it('X-16 is consumed once, and one record says which, for what and by whom', async () => {
+  it('X-16 is consumed once, and records say which, for what and by whom, and that it came again', async () => {
     const mandate = await mint();
     const first = await spend(mandate);
     const { jti, epoch } = decode(mandate).claims;
     expect(first.body).toEqual({ consumed: true, epoch });
     expect((await spend(mandate)).body).toEqual({ consumed: false, reason: 'used', epoch });
     const records = await recordsOf(mandate);
-    expect(records).toMatchObject([{ kind: 'consume', outcome: 'permit', zoneID: 'shop.main', epoch }]);
-    expect(records[0]!.consumed).toEqual({ jti, resource: PAYMENTS, gateway: 'shop/gateway' });
+    const common = { kind: 'consume', zoneID: 'shop.main', epoch };
+    const consumed = { jti, resource: PAYMENTS, gateway: 'shop/gateway' };
+    expect(records).toMatchObject([
+      { ...common, consumed, outcome: 'denial' },
+      { ...common, consumed, outcome: 'permit' },
+    ]);
     expect(JSON.stringify(records)).not.toContain(mandate.split('.')[2]);
   });
 
