@@ -128,11 +128,12 @@ export interface DecisionRecord {
   /** Unix milliseconds. */
   readonly at: number;
   readonly requestID: string;
-  readonly kind: 'exchange' | 'refusal' | 'act';
+  /** `consume`: a mandate of single use was spent at a gateway, or, as a denial, presented again. */
+  readonly kind: 'exchange' | 'refusal' | 'act' | 'consume';
   readonly outcome: 'permit' | 'hold' | 'denial' | 'error' | 'done';
-  /** Set exactly when outcome is permit. */
+  /** Set exactly when an exchange was permitted: a mandate has one decision. */
   readonly jti?: string;
-  /** Unix seconds; set exactly when outcome is permit. */
+  /** Unix seconds; set exactly when an exchange was permitted. */
   readonly expiresAt?: number;
   readonly epoch: number;
   readonly policyDigest?: string;
@@ -143,6 +144,8 @@ export interface DecisionRecord {
   readonly grants?: readonly string[];
   /** Set for a permit for a resource. */
   readonly basis?: DecisionBasis;
+  /** Set exactly for `consume`: which mandate, for which Resource, by which gateway (`<namespace>/<ServiceAccount>`). */
+  readonly consumed?: { readonly jti: string; readonly resource: string; readonly gateway: string };
   /** The input of each scope's decision, so that it can be replayed. */
   readonly inputs?: readonly PolicyInput[];
   readonly outcomes?: readonly PolicyOutcome[];

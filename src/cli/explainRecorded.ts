@@ -72,8 +72,9 @@ export function toRecordText(record: DecisionRecord, policies: readonly PolicyEx
   return sections.filter((section) => section !== '').join('\n');
 }
 
-function toHeadline({ id, at, zoneID, request }: DecisionRecord): string {
+function toHeadline({ id, at, zoneID, request, consumed }: DecisionRecord): string {
   const when = `decision ${id}, zone ${zoneID}, ${new Date(at).toISOString()}`;
+  if (consumed) return `${when}\ngateway ${consumed.gateway} used mandate ${consumed.jti} for ${consumed.resource}`;
   if (!request) return `${when}\nrefused before anyone was known to ask`;
   const { principal, subject, resource, scopes } = request;
   const who = subject.type === 'user' ? `for user ${subject.issuer}:${subject.sub}` : 'for itself';
@@ -114,7 +115,8 @@ function toSection(title: string, lines: readonly string[]): string {
   return lines.length === 0 ? '' : `${title}\n${lines.map((line) => `  ${line}\n`).join('')}`;
 }
 
-function toDecisionLine({ outcome, denial, error, at, expiresAt, jti }: DecisionRecord): string {
+function toDecisionLine({ outcome, denial, error, at, expiresAt, jti, consumed }: DecisionRecord): string {
+  if (consumed) return outcome === 'permit' ? 'spent: it admits no other request' : 'refused: it was spent before';
   if (outcome === 'permit' && expiresAt !== undefined) {
     return `permitted for ${expiresAt - Math.floor(at / 1000)} s, mandate ${jti}`;
   }

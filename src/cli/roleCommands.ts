@@ -42,6 +42,10 @@ const GATEWAY_FLAGS: readonly (readonly [flags: string, description: string])[] 
   ['--admin <address>', 'where /health, /ready and /metrics are served'],
   ['--tls-cert <file>', 'PEM certificate chain of the listeners; without it they speak plain HTTP'],
   ['--tls-key <file>', 'PEM key of the certificate'],
+  [
+    '--public-url <url...>',
+    'scheme, host and port at which clients reach it, which DPoP proofs must name; without it what a request says is taken',
+  ],
   ['--allow-upstream-range <cidr...>', 'with --edge: address ranges, private ones too, that upstreams may be in'],
   ['--drain <seconds>', 'how long requests under way may take when the gateway ends'],
   ['--log-level <level>', 'how much to log, on standard error'],

@@ -84,7 +84,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     controller: config.controller,
     configuration,
     exchange,
-    revalidate: { ...exchange, store, now: () => clock.now() },
+    mandates: { ...exchange, store, now: () => clock.now() },
     bearer: { issuer: config.issuer, workloads: ports.workloads },
     runtimes,
     challenges,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DecisionRecord } from '../../src/authority/decision.ts';
+import { toRecordText } from '../../src/cli/explainRecorded.ts';
 import { openSQLiteStore } from '../../src/store/sqlite.ts';
 import { OPA_PATH as OPA } from '../support/opa.ts';
 import { object, writeManifests } from './manifests.ts';
@@ -244,3 +245,23 @@ const DENIAL: DecisionRecord = {
     },
   ],
 };
+
+describe('a record of a mandate that was used', () => {
+  const { request: _request, denial: _denial, outcomes: _outcomes, ...rest } = DENIAL;
+  const consumed = { jti: 'm-1', resource: 'resource://api', gateway: 'shop/gateway' };
+  it.each([
+    ['permit', 'spent: it admits no other request'],
+    ['denial', 'refused: it was spent before'],
+  ] as const)('as %s says which, for what, and by which gateway', (outcome, line) => {
+    expect(toRecordText({ ...rest, kind: 'consume', outcome, consumed }, []))
+      .toBe(`decision d-1, zone shop.main, 2026-03-01T12:00:00.000Z
+gateway shop/gateway used mandate m-1 for resource://api
+
+facts
+  request r-1
+  policy sha256:00
+
+${line}
+`);
+  });
+});
