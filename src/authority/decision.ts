@@ -31,6 +31,7 @@ export const DENIAL_REASONS = {
   DelegationNotActive: 'the edge, or something that it hangs on, is suspended, expired or revoked',
   DelegationNotPermitted: '`spec.delegation` of an Application of the chain does not let the next one receive',
   ScopeNotDelegated: 'an edge of the chain does not carry the scope on the Resource',
+  ProofOfPossessionRequired: 'the Resource takes only mandates that are bound to a key: send a DPoP proof',
   LifetimeExceedsDelegation: '`ttl_seconds` is longer than the edge lasts',
   LifetimeExhausted: 'what bounds the lifetime (policy, Grant, Application, subject token) leaves less than one second',
 } as const;
@@ -81,6 +82,8 @@ export interface ExchangeRequest {
   /** The agent session within which it acts, and the edge under which. */
   readonly agentSessionID?: string;
   readonly delegationEdgeID?: string;
+  /** Thumbprint (RFC 7638) of the key that the mandate is bound to. */
+  readonly jkt?: string;
   /** The Application whose authority it is, where that is not the principal's own. */
   readonly root?: ApplicationRef;
   /** Ids of all that it rests on, root to leaf and above: what a Revocation may name. */

@@ -74,6 +74,7 @@ function addToken(server: FastifyInstance, ports: RoutePorts): void {
       const call = {
         body: request.body as Buffer,
         authorization: request.headers.authorization,
+        dpop: dpopOf(request),
         requestID: request.id,
         source: toSource(request.ip),
       };
@@ -85,6 +86,10 @@ function addToken(server: FastifyInstance, ports: RoutePorts): void {
       throw error;
     }
   });
+}
+
+function dpopOf({ headers: { dpop } }: FastifyRequest): string | undefined {
+  return typeof dpop === 'string' ? dpop : undefined;
 }
 
 /** RFC 6749 knows no other media type; a charset other than UTF-8 would be a second reading. */

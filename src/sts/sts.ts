@@ -3,6 +3,7 @@ import { uuidv7 } from '../authority/clock.ts';
 import type { DecisionRecord } from '../authority/decision.ts';
 import type { ReplicaReport } from '../controller/ports.ts';
 import type { AuthorityRecord } from '../store/store.ts';
+import { createDPoPVerifier } from '../tokens/dpop.ts';
 import { createKeySets } from '../tokens/keysets.ts';
 import { createLRU } from '../tokens/lru.ts';
 import type { ServiceAccountName } from './authenticate/bearer.ts';
@@ -160,6 +161,7 @@ function toExchangePorts(
     store,
     runtimes: ports.runtimes,
     signingKey: createSigningKeys(ports.signingKeys, () => clock.now()),
+    dpop: createDPoPVerifier(ports),
     clock,
     randomBytes: ports.randomBytes,
     decisions: createLRU<DecisionRecord>(REMEMBERED_DECISIONS),
