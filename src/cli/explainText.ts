@@ -2,6 +2,7 @@
 import type { CheckReport } from '../authority/checks.ts';
 import type { Denial, ExchangeRequest, Permit } from '../authority/decision.ts';
 import type { ConsideredGrant } from './explainQuestion.ts';
+import { toPrintable } from './printable.ts';
 
 /** What one policy said of one scope, and which of its rules said it. */
 export interface PolicyExplanation {
@@ -35,11 +36,11 @@ export interface Explanation {
 export function toExplanationText(explanation: Explanation): string {
   const { checks, grants, policies, decision } = explanation;
   const sections = [
-    `${toQuestionText(explanation)}\n`,
+    `${toPrintable(toQuestionText(explanation))}\n`,
     toSection('checks', checks.map(toCheckLine)),
     toSection('grants considered', grants.map(toGrantLine)),
     toSection('policies', policies.flatMap(toPolicyLines)),
-    `${toDecisionText(decision, explanation.now)}\n`,
+    `${toPrintable(toDecisionText(decision, explanation.now))}\n`,
   ];
   return sections.filter((section) => section !== '').join('\n');
 }
@@ -51,8 +52,8 @@ function toQuestionText({ zone, request, now }: Explanation): string {
   return `${principal.applicationID} ${what}, ${who}, in zone ${zone}, at ${new Date(now).toISOString()}`;
 }
 
-function toSection(title: string, lines: readonly string[]): string {
-  return lines.length === 0 ? '' : `${title}\n${lines.map((line) => `  ${line}\n`).join('')}`;
+export function toSection(title: string, lines: readonly string[]): string {
+  return lines.length === 0 ? '' : `${title}\n${lines.map((line) => `  ${toPrintable(line)}\n`).join('')}`;
 }
 
 const MARKS = { pass: '✓', fail: '✗', skipped: '-' } as const;
