@@ -75,6 +75,24 @@ describe('caracal explain', () => {
     expect(out).toMatch(/✗ shop\/early \(\S+\): is not in force: NotYetValid: /);
   });
 
+  it('K-34 writes out control characters in what a policy says', async () => {
+    const rego = 'package caracal.policy.base\n\ndeny contains "no\\u001b[2J\\nallowed"\n';
+    const files = await writeManifests({
+      'shop.yaml': [
+        object('Zone', 'shop', 'main', { policySetRef: { name: 'set' } }),
+        object('PolicySet', 'shop', 'set', { policies: [{ name: 'base' }] }),
+        object('Policy', 'shop', 'base', { rego }),
+        object('Application', 'shop', 'agent', {
+          ...{ zoneRef: { name: 'main' }, identities: [{ serviceAccount: { name: 'agent' } }] },
+        }),
+      ].join('---\n'),
+    });
+    const { exit, out } = await files.run('explain', '--application', 'shop.agent');
+    await files.close();
+    expect([exit, out]).toEqual([1, expect.stringContaining('base: no\\u{1b}[2J\\u{a}allowed\n')]);
+    expect(out).not.toContain('\u001b');
+  });
+
   it('permits for a user of the group, as long as policy says', async () => {
     const { exit, out } = await explain(
       ...ORDERS,
