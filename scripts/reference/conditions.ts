@@ -15,17 +15,18 @@ export function conditionsReference(): string {
 }
 
 function toSection({ kind, conditions }: KindDefinition): string {
-  return [`## ${kind}\n`, ...Object.entries(conditions).map(([type, condition]) => toCondition(type, condition))].join(
-    '\n',
-  );
+  const canStall = 'Stalled' in conditions;
+  const sections = Object.entries(conditions).map(([type, condition]) => toCondition(type, condition, canStall));
+  return [`## ${kind}\n`, ...sections].join('\n');
 }
 
-function toCondition(type: string, { meaning, reasons }: ConditionDefinition): string {
+/** `canStall`: the kind has the condition Stalled, which a PolicySetRevision has not. */
+function toCondition(type: string, { meaning, reasons }: ConditionDefinition, canStall: boolean): string {
   const rows = Object.entries(reasons).map(([reason, definition]) => [
     definition.status,
     `\`${reason}\``,
     definition.meaning,
-    definition.stalled ? `${definition.fix} (Stalled)` : definition.fix,
+    definition.stalled && canStall ? `${definition.fix} (Stalled)` : definition.fix,
   ]);
   const text = `### ${type}\n\n${meaning}\n`;
   return rows.length === 0 ? text : `${text}\n${table(['Status', 'Reason', 'Meaning', 'Fix'], rows)}`;

@@ -9,6 +9,9 @@ const QUALIFIED_NAME = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
 /** Of all annotations together, in bytes. */
 const ANNOTATIONS_LIMIT = 256 * 1024;
 
+/** What YAML takes for a number or a boolean: `n` is one. */
+const QUOTE = 'must be a string: put it in quotes';
+
 /** metav1.ObjectMeta. */
 const FIELDS: ReadonlySet<string> = new Set([
   'name',
@@ -44,6 +47,7 @@ export function findMetadataRefusals(metadata: unknown): readonly Refusal[] {
 
 function checkName(name: unknown): readonly Refusal[] {
   const path = 'metadata.name';
+  if (isScalar(name)) return [{ path, message: QUOTE }];
   if (typeof name !== 'string' || name === '') return [{ path, message: 'Required value: name is required' }];
   if (SUBDOMAIN.test(name) && name.length <= 253) return [];
   const message =
@@ -53,10 +57,15 @@ function checkName(name: unknown): readonly Refusal[] {
 
 function checkNamespace(namespace: unknown): readonly Refusal[] {
   if (namespace === undefined || namespace === null || namespace === '') return [];
+  if (isScalar(namespace)) return [{ path: 'metadata.namespace', message: QUOTE }];
   if (typeof namespace === 'string' && LABEL.test(namespace) && namespace.length <= 63) return [];
   const message =
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character";
   return [{ path: 'metadata.namespace', message }];
+}
+
+function isScalar(value: unknown): boolean {
+  return typeof value === 'number' || typeof value === 'boolean';
 }
 
 type CheckEntry = (key: string, value: string) => string | undefined;
@@ -67,7 +76,7 @@ function checkTexts(value: unknown, path: string, check: CheckEntry): readonly R
   return Object.entries(value).flatMap(([key, entry]) => {
     const at = `${path}["${key}"]`;
     if (entry === null) return checkEntry(at, check(key, ''));
-    if (typeof entry !== 'string') return [{ path: at, message: 'must be a string: put it in quotes' }];
+    if (typeof entry !== 'string') return [{ path: at, message: QUOTE }];
     return checkEntry(at, check(key, entry));
   });
 }

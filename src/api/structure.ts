@@ -24,8 +24,11 @@ function refuse(path: string, message: string): Refusal {
 function checkType(value: unknown, { type }: StructuralSchema, path: string): Refusal | undefined {
   if (type === undefined || typeOf(value) === type || (type === 'number' && typeOf(value) === 'integer'))
     return undefined;
-  return refuse(path, `must be of type ${type}, is ${typeOf(value)}`);
+  const fix = type === 'string' && typeof value === 'boolean' ? BARE_BOOLEAN : '';
+  return refuse(path, `must be of type ${type}, is ${typeOf(value)}${fix}`);
 }
+
+const BARE_BOOLEAN = ': a bare y, n, yes, no, on or off is a boolean in YAML, so put it in quotes';
 
 function typeOf(value: unknown): string {
   if (value === null) return 'null';
@@ -64,10 +67,15 @@ function join(path: string, name: string): string {
   return path === '' ? step : step.startsWith('[') ? `${path}${step}` : `${path}.${step}`;
 }
 
+/** RFC 7518 §6.2.2, §6.3.2 and §6.4: what must never leave the owner of a key. */
+const PRIVATE_JWK_MEMBERS: ReadonlySet<string> = new Set(['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']);
+const PRIVATE_KEY =
+  ': it is the private part of a key: take it out, and use another key, since this one is no secret now';
+
 /** The field that was probably meant. */
 function suggest(name: string, known: readonly string[]): string {
-  if (name === 'true' || name === 'false')
-    return ': a bare y, n, yes, no, on or off is a boolean in YAML, so put the key in quotes';
+  if (name === 'true' || name === 'false') return BARE_BOOLEAN;
+  if (PRIVATE_JWK_MEMBERS.has(name) && known.includes('kty')) return PRIVATE_KEY;
   const close = known.find((candidate) => isClose(name.toLowerCase(), candidate.toLowerCase()));
   return close === undefined ? '' : `: did you mean ${close}?`;
 }

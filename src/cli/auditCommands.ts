@@ -7,8 +7,9 @@ import type { AuditShowOptions } from './auditShow.ts';
 import type { AuditVerifyOptions } from './auditVerify.ts';
 import { withExample } from './command.ts';
 import type { Session } from './command.ts';
+import { DEFAULT_DATA } from './storeFile.ts';
 
-const DATA = ['--data <dir>', 'data folder of `caracal up` or of the STS', '.caracal'] as const;
+const DATA = ['--data <dir>', 'data folder of `caracal up` or of the STS', DEFAULT_DATA] as const;
 const textOrJSON = () => new Option('--output <form>', 'what to print').choices(['text', 'json']).default('text');
 
 export function addAuditCommands(program: Command, session: Session): void {

@@ -1,17 +1,18 @@
 /** The answer of `caracal check` for people: a table of objects, then every problem with its place. */
+import { toPrintable } from './printable.ts';
 import { toTable } from './table.ts';
 import type { CheckedObject } from './check.ts';
 
 export function toCheckText(objects: readonly CheckedObject[]): string {
   if (objects.length === 0) return 'no Caracal objects found\n';
   const known = objects.filter((object) => object.kind !== '');
-  const table = toTable([
-    ['KIND', 'NAMESPACE', 'NAME', 'READY', 'REASON'],
-    ...known.map((object) => [object.kind, object.namespace, object.name, ...toReady(object)]),
-  ]);
-  const problems = objects.flatMap(toProblems);
-  const found = problems.length === 0 ? '' : `\n${problems.map((line) => `${line}\n`).join('')}`;
-  return `${table}${found}`;
+  const rows = known.map((object) => [object.kind, object.namespace, object.name, ...toReady(object)]);
+  const table = rows.length === 0 ? '' : toTable([['KIND', 'NAMESPACE', 'NAME', 'READY', 'REASON'], ...rows]);
+  const problems = objects
+    .flatMap(toProblems)
+    .map((line) => `${toPrintable(line)}\n`)
+    .join('');
+  return [table, problems].filter((part) => part !== '').join('\n');
 }
 
 /** kinds.md: of objects in conflict a cluster accepts the oldest. */
@@ -25,7 +26,7 @@ function toReady({ refused, conditions }: CheckedObject): readonly [string, stri
 }
 
 function toProblems({ kind, namespace, name, file, line, refused, conditions }: CheckedObject): readonly string[] {
-  const object = kind === '' ? '' : `${kind} ${namespace}/${name}: `;
+  const object = kind === '' ? '' : `${kind} ${namespace === '' ? '' : `${namespace}/`}${name}: `;
   const refusals = refused.map(
     (refusal) =>
       `${file}:${refusal.line}: ${object}${refusal.path === '' ? '' : `${refusal.path}: `}${refusal.message}`,

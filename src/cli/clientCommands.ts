@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { ExplainOptions } from './explain.ts';
 import { collect, required, withExample } from './command.ts';
 import type { Session } from './command.ts';
+import { DEFAULT_DATA } from './storeFile.ts';
 import type { TokenOptions } from './token.ts';
 
 export function addClientCommands(program: Command, session: Session): void {
@@ -21,7 +22,7 @@ function addToken(program: Command, session: Session): void {
     .option('--scope <scope>', 'scope; repeat for more', collect, [])
     .option('--service-account <namespace/name>', 'ask as this ServiceAccount of the data folder')
     .option('--pod <name>', 'with --service-account: the pod (default: NAME-0)')
-    .option('--data <dir>', 'with --service-account: the data folder of `caracal up`', '.caracal')
+    .option('--data <dir>', 'with --service-account: the data folder of `caracal up`', DEFAULT_DATA)
     .option('--assertion-file <file>', 'ask with the client assertion (a JWT) in this file')
     .option('--client-secret-file <file>', 'ask with the client secret in this file')
     .option('--application <id>', 'the application, as NAMESPACE.NAME; required with a client secret')
@@ -61,7 +62,7 @@ function addExplain(program: Command, session: Session): void {
     .option('--ttl <duration>', 'lifetime asked for')
     .option('--now <time>', 'decide as of this time (RFC 3339; default: now)')
     .option('--decision <id>', 'explain a decision that `caracal up` recorded in --data instead')
-    .option('--data <dir>', 'with --decision: the data folder of `caracal up`', '.caracal')
+    .option('--data <dir>', 'with --decision: the data folder of `caracal up`', DEFAULT_DATA)
     .option('--namespace <name>', "Caracal's own namespace", 'caracal-system')
     .option('--opa <path>', 'the pinned opa (default: CARACAL_OPA, PATH, then the cache)')
     .addOption(new Option('--output <form>', 'what to print').choices(['text', 'json']).default('text'));

@@ -18,8 +18,10 @@ export interface ConsideredGrant {
   readonly file: string;
   readonly line: number;
   readonly scopes: readonly string[];
-  /** Empty: it covers what is asked. */
+  /** Empty: it covers what is asked, where it is in force. */
   readonly lacks: readonly string[];
+  /** Why it is not accepted. */
+  readonly notInForce?: string;
 }
 
 export interface Question {
@@ -142,15 +144,14 @@ function considerGrants(
       .get(objectKey('Grant', namespace, name))
       ?.conditions.find(({ type }) => type === 'Accepted');
     const grant = live.find((one) => one.namespace === namespace && one.name === name);
-    const lacks = grant
-      ? toLacks(grant, subject, scopes)
-      : [`is not in force: ${accepted?.reason}: ${accepted?.message}`];
     return {
       grant: `${namespace}/${name}`,
       file: entry?.file ?? '',
       line: entry?.line ?? 0,
       scopes: spec.scopes,
-      lacks,
+      ...(grant
+        ? { lacks: toLacks(grant, subject, scopes) }
+        : { lacks: [], notInForce: `${accepted?.reason}: ${accepted?.message}` }),
     };
   });
 }

@@ -4,10 +4,11 @@ import type { Command } from 'commander';
 import type { CheckOptions } from './check.ts';
 import { logLevel, required, withExample } from './command.ts';
 import type { Session } from './command.ts';
+import { DEFAULT_DATA } from './storeFile.ts';
 import type { ServiceAccountTokenOptions } from './serviceAccountToken.ts';
 import type { UpOptions } from './up.ts';
 
-const DATA = ['--data <dir>', 'folder for keys, identities and the store', '.caracal'] as const;
+const DATA = ['--data <dir>', 'folder for keys, identities and the store', DEFAULT_DATA] as const;
 const OPA = ['--opa <path>', 'the pinned opa (default: CARACAL_OPA, PATH, then the cache)'] as const;
 const NAMESPACE = ['--namespace <name>', "Caracal's own namespace", 'caracal-system'] as const;
 

@@ -28,6 +28,7 @@ export async function makeServiceAccountToken(
   { cwd, clock, randomBytes }: Pick<Runtime, 'cwd' | 'clock' | 'randomBytes'>,
 ): Promise<string> {
   const { namespace, name } = parseAccount(account);
+  if (audience === '') throw new CommandError('--audience is empty: write ISSUER/zones/ZONE', 2);
   const ttlSeconds = parseSeconds(ttl, '--ttl');
   const issuer = await openWorkloadIssuer(resolve(cwd, data), randomBytes);
   const request = { namespace, serviceAccount: name, audience, ttlSeconds, ...(pod === undefined ? {} : { pod }) };

@@ -1,3 +1,4 @@
-/** Where in a data folder the store is: for the roles that write it and the command that reads it. */
+/** Where the data folder is, and in it the store: for the roles that write it and the commands that read it. */
 
+export const DEFAULT_DATA = '.caracal';
 export const STORE_FILE = 'store.db';

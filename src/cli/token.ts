@@ -4,6 +4,8 @@ import { resolve } from 'node:path';
 import { makeServiceAccountToken, parseSeconds } from './serviceAccountToken.ts';
 import { CommandError } from './runtime.ts';
 import type { ExitCode, Runtime } from './runtime.ts';
+import { toPrintable } from './printable.ts';
+import { DEFAULT_DATA } from './storeFile.ts';
 import { toTable } from './table.ts';
 
 export interface TokenOptions {
@@ -156,7 +158,8 @@ function printMandate(
     return out(`${JSON.stringify(claims === undefined ? body : { ...body, claims }, undefined, 2)}\n`);
   const rows = Object.entries(body)
     .filter(([name]) => name !== 'access_token')
-    .map(([name, value]) => [name, Array.isArray(value) ? value.join(' ') : String(value)]);
+    .map(([name, value]) => [name, Array.isArray(value) ? value.join(' ') : String(value)])
+    .filter(([, value]) => value !== '');
   out(toTable([...rows, ['access_token', token]]));
   if (claims !== undefined) out(`\nclaims ${JSON.stringify(claims, undefined, 2)}\n`);
 }
@@ -167,13 +170,20 @@ function decodeClaims(token: string): unknown {
   return JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
 }
 
-function printRefusal({ status, body }: TokenAnswer, { output }: TokenOptions, { out, err }: Runtime): void {
+function printRefusal({ status, body }: TokenAnswer, { output, data }: TokenOptions, { out, err }: Runtime): void {
   if (output === 'json') return out(`${JSON.stringify(body, undefined, 2)}\n`);
   const member = (name: string) => (typeof body[name] === 'string' ? body[name] : undefined);
   const lines = [
     `refused: ${status} ${member('error') ?? 'unknown error'}${member('reason') ? ` (${member('reason')})` : ''}`,
     ...[member('error_description')].filter((line) => line !== undefined),
-    ...(member('decision_id') ? [`why: caracal explain --decision ${member('decision_id')}`] : []),
+    ...toWhy(member('decision_id'), member('requestId'), data),
   ];
-  err(lines.map((line) => `${line}\n`).join(''));
+  err(lines.map((line) => `${toPrintable(line)}\n`).join(''));
+}
+
+/** Where the rest is told: a decision is on record, what else was wrong only in the STS's log. */
+function toWhy(decisionID: string | undefined, requestID: string | undefined, data: string): readonly string[] {
+  const where = data === DEFAULT_DATA ? '' : ` --data ${data}`;
+  if (decisionID !== undefined) return [`why: caracal explain --decision ${decisionID}${where}`];
+  return requestID === undefined ? [] : [`why: the log of the STS, request_id ${requestID}`];
 }

@@ -98,10 +98,11 @@ export function checkGrantTime(grant: Grant, now: number): Refusal | undefined {
     );
   }
   if (notBefore === undefined || now >= notBefore * 1000) return undefined;
-  return refuse(
-    'NotYetValid',
-    `Grant ${path(grant)}: spec.notBefore (${grant.spec.notBefore}) is yet to come; wait or set an earlier one`,
-  );
+  const isNever = expiresAt !== undefined && expiresAt <= notBefore;
+  const fix = isNever
+    ? `is not before spec.expiresAt (${grant.spec.expiresAt}), so it never begins; correct one of them`
+    : 'is yet to come; wait or set an earlier one';
+  return refuse('NotYetValid', `Grant ${path(grant)}: spec.notBefore (${grant.spec.notBefore}) ${fix}`);
 }
 
 const lastEntry = new WeakMap<Grant, GrantEntry>();

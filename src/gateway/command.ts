@@ -53,15 +53,34 @@ async function run(flags: Flags, io: CommandIO): Promise<void> {
   const config = await toConfig(flags, io);
   const log = createGatewayLog(flags.logLevel, () => io.clock.now(), io.err);
   const gateway = createGateway(config, { clock: io.clock, randomBytes: io.randomBytes, log });
-  await gateway.start();
+  await gateway.start().catch((error: unknown) => {
+    throw nameFlag(error, flags);
+  });
   await untilAborted(io.stop);
   await gateway.close();
 }
 
+/** A listener that cannot be had is told by the flag that asks for it. */
+function nameFlag(error: unknown, { protect, edge, admin }: Flags): unknown {
+  if (!(error instanceof Error) || !('syscall' in error) || error.syscall !== 'listen') return error;
+  const port = 'port' in error ? error.port : undefined;
+  const listeners = [
+    ...protect.map(({ listen }) => ({ flag: '--protect', listen })),
+    ...(edge ? [{ flag: '--edge', listen: edge }] : []),
+    ...(admin ? [{ flag: '--admin', listen: admin }] : []),
+  ];
+  const flag =
+    listeners.find(({ listen }) => listen.port === port)?.flag ?? listeners.map((one) => one.flag).join(', ');
+  return new Error(`${flag}: ${error.message}: choose another address or port`, { cause: error });
+}
+
 async function toConfig(flags: Flags, io: CommandIO): Promise<GatewayConfig> {
-  const ca = flags.stsCA === undefined ? undefined : await io.readFile(flags.stsCA);
+  const ca = flags.stsCA === undefined ? undefined : await readNamed('--sts-ca', flags.stsCA, io);
   const zones = await Promise.all(flags.tokenFiles.map((file) => toZone(file, flags, ca, io)));
-  const tls = flags.tls && { cert: await io.readFile(flags.tls.certFile), key: await io.readFile(flags.tls.keyFile) };
+  const tls = flags.tls && {
+    cert: await readNamed('--tls-cert', flags.tls.certFile, io),
+    key: await readNamed('--tls-key', flags.tls.keyFile, io),
+  };
   return {
     zones,
     protect: flags.protect.map((protection) => ({ ...protection, zoneID: zones[0]!.zoneID })),
@@ -69,18 +88,24 @@ async function toConfig(flags: Flags, io: CommandIO): Promise<GatewayConfig> {
     ...(flags.admin && { admin: flags.admin }),
     ...(tls && { tls }),
     allowUpstreamRanges: flags.allowUpstreamRanges,
+    publicOrigins: flags.publicOrigins,
     drainMs: flags.drainMs,
   };
 }
 
+async function readNamed(flag: string, file: string, { readFile }: CommandIO): Promise<string> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw new Error(`${flag} ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
 /** The token is for exactly one audience, `{issuer}/zones/{zone}/gateways`: what it says is what the operator mounted. */
-async function toZone(
-  file: string,
-  { sts }: Flags,
-  ca: string | undefined,
-  { readFile }: CommandIO,
-): Promise<GatewayZoneConfig> {
-  const token = () => readFile(file);
+async function toZone(file: string, { sts }: Flags, ca: string | undefined, io: CommandIO): Promise<GatewayZoneConfig> {
+  const token = () => readNamed('--token-file', file, io);
   const audience = audienceOf(await token());
   const [, issuer, zoneID] = /^(https?:\/\/.+)\/zones\/([a-z0-9.-]+)\/gateways$/.exec(audience ?? '') ?? [];
   if (issuer === undefined || zoneID === undefined) {

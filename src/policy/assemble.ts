@@ -18,6 +18,8 @@ export interface ModuleFacts {
   readonly rules: readonly RuleName[];
   /** Members of `input.time` that it may read. */
   readonly time: readonly TimeMember[];
+  /** What it reads of `data.caracal.data.`, each once: segments after `data` as far as they are written out. */
+  readonly constants: readonly { readonly path: readonly string[]; readonly line: number }[];
   /** Every rule as written, with its line (from 1). */
   readonly clauses: readonly { readonly name: string; readonly line: number }[];
 }

@@ -1,6 +1,7 @@
 /** Checks Policies and PolicySets by the pinned opa and by their own tests, before compile looks the results up. */
 import type { Clock } from '../authority/clock.ts';
 import type { PolicyModule } from '../authority/snapshot.ts';
+import { findMissingConstant } from './constants.ts';
 import { policyDigest, policySetDigest } from './digest.ts';
 import type { PolicyEngine } from './engine.ts';
 import type { OPA } from './opa.ts';
@@ -149,9 +150,15 @@ function toModule({ metadata, spec: { rego, appliesTo } }: PolicyObject): Policy
   return { name: metadata.name, rego, appliesTo: bounds };
 }
 
-async function checkSet(modules: readonly PolicyModule[], opa: Pick<OPA, 'compile'>): Promise<PolicySetReport> {
+async function checkSet(
+  modules: readonly PolicyModule[],
+  opa: Pick<OPA, 'check' | 'compile'>,
+): Promise<PolicySetReport> {
   const compiled = await opa.compile(modules);
-  return compiled.ok
-    ? { ok: true, digest: compiled.digest }
-    : { ok: false, reason: compiled.reason, message: compiled.message };
+  if (!compiled.ok) return { ok: false, reason: compiled.reason, message: compiled.message };
+  const checks = await Promise.all(modules.map(async (module) => ({ module, check: await opa.check(module.rego) })));
+  const checked = checks.flatMap(({ module, check }) => (check.ok ? [{ module, facts: check.facts }] : []));
+  const missing = findMissingConstant(checked);
+  if (missing !== undefined) return { ok: false, reason: 'CompileFailed', message: missing };
+  return { ok: true, digest: compiled.digest };
 }

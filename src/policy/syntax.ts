@@ -40,7 +40,8 @@ export function readSyntax(tree: unknown, checkInputPath: CheckInputPath): Synta
   const meaningful = path[1] === 'policy' ? RULES.filter((name) => names.has(name)) : [];
   const clauses = rules.map((rule) => ({ name: ruleName(rule), line: lineOf(rule) }));
   const time = readTimeMembers([tree.imports, tree.rules], imports);
-  const facts = { package: path, rules: meaningful, time, clauses };
+  const constants = readConstants([tree.imports, tree.rules], imports);
+  const facts = { package: path, rules: meaningful, time, constants, clauses };
   return { facts, problems: problems.sort((a, b) => a.line - b.line) };
 }
 
@@ -143,10 +144,27 @@ function readTimeMembers(root: unknown, imports: ReadonlyMap<string, readonly St
   return [...members].sort();
 }
 
+/** Each constant of `caracal.data.` that is read, with the first line that does. */
+function readConstants(root: unknown, imports: ReadonlyMap<string, readonly Step[]>): ModuleFacts['constants'] {
+  const found = new Map<string, { readonly path: readonly string[]; readonly line: number }>();
+  visit(root, ({ node, line }) => {
+    const [head, ...steps] = node.type === 'ref' ? resolve(toSteps(terms(node.value)), imports) : [];
+    if (head !== 'data' || !isShared(steps)) return;
+    const end = steps.indexOf(undefined);
+    const path = (end < 0 ? steps : steps.slice(0, end)) as readonly string[];
+    const known = found.get(path.join('.'));
+    if (!known || line < known.line) found.set(path.join('.'), { path, line });
+  });
+  return [...found.values()].sort((a, b) => a.line - b.line);
+}
+
+function isShared(steps: readonly Step[]): boolean {
+  return steps[0] === 'caracal' && steps[1] === 'data' && steps[2] !== undefined;
+}
+
 function checkData(steps: readonly Step[], own: readonly string[]): string | undefined {
   const isOwn = own.every((segment, index) => steps[index] === segment);
-  const isShared = steps[0] === 'caracal' && steps[1] === 'data' && steps[2] !== undefined;
-  if (isOwn || isShared) return undefined;
+  if (isOwn || isShared(steps)) return undefined;
   const shown = ['data', ...steps.map((step) => step ?? '…')].join('.');
   return `${shown} is not this policy's to read; it may use its own package and data.caracal.data.<name>`;
 }

@@ -2,7 +2,7 @@
 import { LIFECYCLE_SCOPE } from '../authority/checks.ts';
 import { lineageIDs, resolveLineage } from '../authority/agents/lineage.ts';
 import { toBasis } from '../authority/basis.ts';
-import { uuidv7 } from '../authority/clock.ts';
+import { uuidv4, uuidv7 } from '../authority/clock.ts';
 import type { Denial, DecisionRecord, ExchangeRequest, Permit } from '../authority/decision.ts';
 import type { AuthorityRecord, CommitResult, SingleUse } from '../store/store.ts';
 import { StoreUnavailable } from '../store/store.ts';
@@ -14,6 +14,7 @@ import { decide, type Decided } from './decisions.ts';
 import { OAuthError, toDenialError, toLimited, toUnavailable } from './errors.ts';
 import type { ExchangePorts } from './exchangePorts.ts';
 import type { BareCommit } from './runtime/runtimes.ts';
+import { proveKey } from './proveKey.ts';
 import { settleHold } from './stepUp/settle.ts';
 import { mint, signingKeyOf, type TokenResponse } from './mandate.ts';
 import { checkTTLCap, parseTokenForm, type TokenForm } from './tokenForm.ts';
@@ -22,6 +23,8 @@ export interface ExchangeCall {
   readonly body: Buffer;
   /** The raw Authorization header, if any. */
   readonly authorization: string | undefined;
+  /** The value of the one DPoP header, if any. */
+  readonly dpop: string | undefined;
   readonly requestID: string;
   /** Remote address, for limits. */
   readonly source: string;
@@ -41,7 +44,10 @@ export async function exchange(call: ExchangeCall, ports: ExchangePorts): Promis
   const form = parseTokenForm(call.body);
   const credentials = readCredentials(form, call.authorization);
   const { client, subject, zone } = await authenticate(form, credentials, call, ports);
-  const request = toRequest(form, client, subject, zone, ports.clock.now());
+  await knowWhatIsNamed(form, zone, ports);
+  const unbound = toRequest(form, client, subject, zone, ports.clock.now());
+  const jkt = proveKey(call, unbound, ports);
+  const request = jkt === undefined ? unbound : { ...unbound, jkt };
   limitMints(zone, ports);
   signingKeyOf(zone, ports);
   const effects = toEffects(client, subject);
@@ -138,6 +144,24 @@ function toRequest(
     ...(login && { login }),
   };
   return withinSession(request, form, from, { snapshot, runtime }, now);
+}
+
+/** What another replica has just written is read once, before its id counts as unknown. */
+async function knowWhatIsNamed(
+  { agentSessionID, delegationEdgeID, challengeID }: TokenForm,
+  { snapshot, runtime }: ServedZone,
+  { runtimes }: ExchangePorts,
+): Promise<void> {
+  const isKnown =
+    (agentSessionID === undefined || runtime.session(agentSessionID) !== undefined) &&
+    (delegationEdgeID === undefined || runtime.edge(delegationEdgeID) !== undefined) &&
+    (challengeID === undefined || runtime.challenge(challengeID) !== undefined);
+  if (isKnown) return;
+  try {
+    await runtimes.refresh(snapshot.uid);
+  } catch (error) {
+    throw toStoreError(error);
+  }
 }
 
 /** Within an agent session, whose authority it is comes from our records of it: the root of its chain. */
@@ -254,7 +278,8 @@ async function makeDurable(
       const commit = commitOf(result, made);
       return { result, record: made, head: take(await ports.store.commit(commit), commit, ports) };
     }
-    const held = { hold: result, zone, challengeID, now, toRecord: record, toCommit: commitOf };
+    const newID = () => uuidv4(ports.randomBytes);
+    const held = { hold: result, zone, challengeID, now, newID, toRecord: record, toCommit: commitOf };
     let commit: BareCommit | undefined;
     const { value, result: written } = await ports.runtimes.write(zone.snapshot.uid, (view) => {
       const decision = settleHold(held, view);

@@ -31,14 +31,14 @@ export async function recordRefusal(
     request_id: requestID,
     error: error.code,
     status: error.status,
+    ...(zone && { zone: zone.snapshot.id }),
     ...(evidence !== undefined && { evidence }),
   };
-  if (!zone || ports.budget.take('refusals', RECORDS_PER_MINUTE) !== undefined) {
-    ports.onUnrecorded();
-    ports.log.warn(members, 'refused');
-    return;
-  }
-  ports.log.info({ ...members, zone: zone.snapshot.id }, 'refused');
+  const isRecorded = zone !== undefined && ports.budget.take('refusals', RECORDS_PER_MINUTE) === undefined;
+  // What the answer keeps to itself must be told where `caracal up` runs, which logs from `warn` on.
+  if (isRecorded && evidence === undefined) ports.log.info(members, 'refused');
+  else ports.log.warn(members, 'refused');
+  if (!isRecorded) return ports.onUnrecorded();
   const now = ports.clock.now();
   const { uid, id } = zone.snapshot;
   try {

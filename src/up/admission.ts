@@ -89,11 +89,15 @@ function admitForeign(
       apiVersion === 'v1' && kind === 'ServiceAccount' ? 'any ServiceAccount name works here' : 'not of our group';
     return { type: 'ignored', document, note: `${kind} ${name} (${apiVersion}) is ignored: ${why}` };
   }
-  if (name === '') return refuse(document, value, 'metadata.name', 'is required');
+  const refuseIt = (path: string, message: string): Admitted => ({
+    ...{ type: 'refused', document, kind, namespace: '', name },
+    refused: [{ path, message }],
+  });
+  if (name === '') return refuseIt('metadata.name', 'is required');
   const metadata = isRecord(value.metadata) ? value.metadata : {};
   const labels = isRecord(metadata.labels) ? metadata.labels : {};
   const wrong = Object.entries(labels).find(([, label]) => typeof label !== 'string');
-  if (wrong) return refuse(document, value, `metadata.labels["${wrong[0]}"]`, 'must be a string: put it in quotes');
+  if (wrong) return refuseIt(`metadata.labels["${wrong[0]}"]`, 'must be a string: put it in quotes');
   return { type: 'namespace', document, name, labels: labels as Readonly<Record<string, string>> };
 }
 

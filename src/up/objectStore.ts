@@ -33,6 +33,9 @@ export interface StoreState {
 
 export const EMPTY_STATE: StoreState = { version: 1, counter: 0, objects: [], namespaces: [] };
 
+/** The API server sets it on every Namespace. */
+export const NAME_LABEL = 'kubernetes.io/metadata.name';
+
 /** What the files want: by object key, and namespaces by name. */
 export interface Desired {
   readonly objects: ReadonlyMap<string, { readonly object: ManifestObject; readonly file: string }>;
@@ -130,7 +133,7 @@ function applyNamespaces(
     nextVersion();
   }
   for (const [name, { labels: declared, file }] of desired.namespaces) {
-    const labels = { ...declared, 'kubernetes.io/metadata.name': name };
+    const labels = { ...declared, [NAME_LABEL]: name };
     const stored = namespaces.get(name);
     if (stored && stored.file === file && isDeepStrictEqual(stored.labels, labels)) continue;
     const uid = stored?.uid ?? newUUID(ports.randomBytes);

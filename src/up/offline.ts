@@ -9,6 +9,7 @@ import { admitDocument } from './admission.ts';
 import type { Admitted, ManifestObject, Refusal } from './admission.ts';
 import { createFolderReader } from './folderReader.ts';
 import type { StoredKeySet } from './keyFiles.ts';
+import { findContradicted, toContradiction } from './namespaces.ts';
 import { createObjectStore, EMPTY_STATE } from './objectStore.ts';
 import type { ObjectStore } from './objectStore.ts';
 import type { ReadFile } from './plan.ts';
@@ -52,8 +53,8 @@ export async function readOfflineWorld(
   ports: OfflinePorts,
 ): Promise<OfflineWorld> {
   const { files } = await createFolderReader(paths).read();
-  const admitted = files.flatMap(({ manifest }) =>
-    manifest.documents.map((document) => admitDocument(document, () => undefined)),
+  const admitted = refuseContradicted(
+    files.flatMap(({ manifest }) => manifest.documents.map((document) => admitDocument(document, () => undefined))),
   );
   const entries = [...files.flatMap(toFileEntries), ...toEntries(admitted)].sort(byPlace);
   const store = createObjectStore(EMPTY_STATE, ports);
@@ -86,6 +87,17 @@ function toFileEntries({ manifest }: ReadFile): readonly OfflineEntry[] {
     lineInText: () => line,
     refused: [{ path, message, line }],
   }));
+}
+
+/** Where Namespaces contradict each other, none of them counts. */
+function refuseContradicted(admitted: readonly Admitted[]): readonly Admitted[] {
+  const contradicted = findContradicted(admitted.filter((entry) => entry.type === 'namespace'));
+  return admitted.map((entry) => {
+    const places = entry.type === 'namespace' ? contradicted.get(entry) : undefined;
+    if (entry.type !== 'namespace' || !places) return entry;
+    const refused = [{ path: 'metadata.labels', message: toContradiction(places) }];
+    return { type: 'refused', document: entry.document, kind: 'Namespace', namespace: '', name: entry.name, refused };
+  });
 }
 
 function toEntries(admitted: readonly Admitted[]): readonly OfflineEntry[] {

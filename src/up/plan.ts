@@ -2,6 +2,7 @@
 import type { ManifestDocument, ParsedManifest } from './manifest.ts';
 import { admitDocument } from './admission.ts';
 import type { Admitted, ManifestObject } from './admission.ts';
+import { planNamespaces } from './namespaces.ts';
 import type { Desired, StoreState } from './objectStore.ts';
 import { keyOf } from './objectStore.ts';
 import type { Problem } from './problem.ts';
@@ -50,9 +51,10 @@ export function planObjects(files: readonly ReadFile[], state: StoreState): Plan
       if (last?.file !== undefined) objects.set(key, { object: last.object, file: last.file });
     }
   }
+  const { namespaces, clashes: contradictions } = planNamespaces(good, bad, objects, state);
   return {
-    desired: { objects, namespaces: namespacesOf(good, bad, objects, state) },
-    problems: [...judged.flatMap((file) => file.problems), ...clashes].sort(byPlace),
+    desired: { objects, namespaces },
+    problems: [...judged.flatMap((file) => file.problems), ...clashes, ...contradictions].sort(byPlace),
     notes: judged.flatMap((file) => file.admitted.flatMap(toNote)),
   };
 }
@@ -100,24 +102,6 @@ function toClash(claim: Claim, claims: readonly Claim[], keptFrom: string | unde
     message: `also in ${places.join(', ')}: keep one of them; until then what was last good stays`,
     object: `${claim.object.kind} ${claim.object.metadata.namespace}/${claim.object.metadata.name}`,
   };
-}
-
-function namespacesOf(
-  good: readonly JudgedFile[],
-  bad: ReadonlySet<string>,
-  objects: ReadonlyMap<string, { readonly object: ManifestObject }>,
-  state: StoreState,
-): Desired['namespaces'] {
-  const implied = [...objects.values()].map(({ object }) => [object.metadata.namespace, { labels: {} }] as const);
-  const kept = state.namespaces.flatMap(({ name, labels, file }) =>
-    file !== undefined && bad.has(file) ? [[name, { labels, file }] as const] : [],
-  );
-  const declared = good.flatMap(({ id, admitted }) =>
-    admitted.flatMap((entry) =>
-      entry.type === 'namespace' ? [[entry.name, { labels: entry.labels, file: id }] as const] : [],
-    ),
-  );
-  return new Map([...implied, ...kept, ...declared]);
 }
 
 function byPlace(a: Problem, b: Problem): number {

@@ -6,6 +6,9 @@ import { SAMPLES } from './samples.ts';
 const zone = SAMPLES[0]!;
 const full = SAMPLES[1]!;
 
+const application = SAMPLES.find(({ kind }) => kind === 'Application')!;
+const privateKey = { privateKeyJWT: { jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: 'a', y: 'b', d: 'c' }] } } };
+
 /** `path: message` of each refusal. */
 function refusals(value: unknown, old?: unknown): readonly string[] {
   const result = validateObject(value, old);
@@ -73,6 +76,26 @@ describe('validateObject', () => {
       'annotations too large',
       { ...zone, metadata: { name: 'a', annotations: { a: 'b'.repeat(262_144) } } },
       'metadata.annotations: Too long: may not be more than 262144 bytes',
+    ],
+    [
+      'a namespace that YAML takes for a boolean',
+      { ...zone, metadata: { name: 'a', namespace: false } },
+      'metadata.namespace: must be a string: put it in quotes',
+    ],
+    [
+      'a name that is a number',
+      { ...zone, metadata: { name: 7 } },
+      'metadata.name: must be a string: put it in quotes',
+    ],
+    [
+      'a text that YAML takes for a boolean',
+      { ...zone, spec: { displayName: true } },
+      'spec.displayName: must be of type string, is boolean: a bare y, n, yes, no, on or off is a boolean in YAML, so put it in quotes',
+    ],
+    [
+      'the private part of a key, and does not take it for another field',
+      { ...application, spec: { ...(application.spec as object), identities: [privateKey] } },
+      'keys[0].d": it is the private part of a key: take it out, and use another key, since this one is no secret now',
     ],
     [
       'a namespace with a dot',

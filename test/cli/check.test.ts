@@ -1,7 +1,9 @@
 /** `caracal check`: the very conditions a cluster would show, as JSON for machines and with lines for people. */
+import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { object, OPA, writeManifests, type Manifests } from './manifests.ts';
+import { OPA_PATH as OPA } from '../support/opa.ts';
+import { object, writeManifests, type Manifests } from './manifests.ts';
 import { ROOT, run } from './run.ts';
 
 interface Checked {
@@ -139,6 +141,52 @@ describe('caracal check', () => {
     expect(
       objects.map(({ refused }) => refused.map(({ path, message }) => [path, message.includes('keep one')])),
     ).toEqual([[['metadata.name', true]], [['metadata.name', true]]]);
+  });
+
+  it('refuses a Namespace with other labels in two files, in both, and takes the consent of neither', async () => {
+    const namespace = (team: string) =>
+      `apiVersion: v1\nkind: Namespace\nmetadata: {name: guest, labels: {team: ${team}}}\n`;
+    const { exit, objects } = await check({
+      'zone.yaml': object('Zone', 'shop', 'main', {
+        allowedNamespaces: { from: 'Selector', selector: { matchLabels: { team: 'red' } } },
+      }),
+      'a.yaml': namespace('red'),
+      'b.yaml': namespace('blue'),
+      'guest.yaml': object('Application', 'guest', 'agent', {
+        zoneRef: { name: 'main', namespace: 'shop' },
+        identities: [{ serviceAccount: { name: 'agent' } }],
+      }),
+    });
+    expect(exit).toBe(1);
+    const refused = objects.filter(({ kind }) => kind === 'Namespace');
+    expect(refused.map(({ name, refused: [first] }) => [name, first!.path])).toEqual([
+      ['guest', 'metadata.labels'],
+      ['guest', 'metadata.labels'],
+    ]);
+    expect(objects.map(summary)).toContain('Application agent: False ReferenceNotPermitted');
+    const { out } = await manifests!.run('check');
+    expect(out).toContain(`${manifests!.path('a.yaml')}:3: Namespace guest: metadata.labels: other labels in `);
+  });
+
+  it('K-34 writes out what would move or hide text at a terminal, and no name makes a line of its own', async () => {
+    const text = object('Zone', 'shop', 'main', {})
+      .replace('"main"', '"\\u001b[31mmain\\u202e"')
+      .replace('"shop"', '"shop\\nZone  shop  good  True  Ready"');
+    manifests = await writeManifests({ 'zone.yaml': text });
+    const { exit, out } = await manifests.run('check');
+    expect(exit).toBe(1);
+    expect(out).not.toMatch(/[^\P{C}\n]|^Zone {2}shop {2}good/mu);
+    expect(out).toContain('\\u{1b}[31mmain\\u{202e}');
+  });
+
+  it('reads once what links lead to more than once, and does not walk in circles', async () => {
+    manifests = await writeManifests({ 'zone.yaml': ZONE });
+    await mkdir(manifests.path('more'));
+    await symlink('../zone.yaml', manifests.path('more/same.yaml'));
+    await symlink('..', manifests.path('more/loop'));
+    const { exit, out } = await manifests.run('check', '--output', 'json');
+    const { objects } = JSON.parse(out) as { objects: readonly Checked[] };
+    expect([exit, objects.map(({ name, refused }) => [name, refused])]).toEqual([0, [['main', []]]]);
   });
 
   it('warns that a cluster accepts the oldest of objects in conflict', async () => {

@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DecisionRecord } from '../../src/authority/decision.ts';
+import { toRecordText } from '../../src/cli/explainRecorded.ts';
 import { openSQLiteStore } from '../../src/store/sqlite.ts';
-import { OPA } from './manifests.ts';
+import { OPA_PATH as OPA } from '../support/opa.ts';
+import { object, writeManifests } from './manifests.ts';
 import { ROOT, run } from './run.ts';
 
 const QUICKSTART = join(ROOT, 'examples/quickstart');
@@ -47,6 +49,48 @@ describe('caracal explain', () => {
     expect(out).toContain('✗ scopes are granted');
     expect(out).toMatch(/✗ quickstart\/support-refunds \(.*grants.yaml:17\): lacks the application itself as subject/);
     expect(out).toContain('denied, ScopeNotGranted');
+  });
+
+  it('says of a Grant that is not in force why', async () => {
+    const grant = (name: string, spec: object) =>
+      object('Grant', 'shop', name, {
+        ...{ zoneRef: { name: 'main' }, applicationRef: { name: 'agent' }, resourceRef: { name: 'api' } },
+        ...{ scopes: ['read'], ...spec },
+      });
+    const files = await writeManifests({
+      'shop.yaml': [
+        object('Zone', 'shop', 'main', {}),
+        object('Application', 'shop', 'agent', {
+          ...{ zoneRef: { name: 'main' }, identities: [{ serviceAccount: { name: 'agent' } }] },
+        }),
+        object('Resource', 'shop', 'api', {
+          ...{ zoneRef: { name: 'main' }, identifier: 'resource://api', type: 'HTTP', scopes: [{ name: 'read' }] },
+        }),
+        grant('early', { notBefore: '2026-04-01T00:00:00Z' }),
+      ].join('---\n'),
+    });
+    const question = ['--application', 'shop.agent', '--resource', 'resource://api', '--scope', 'read'];
+    const { out } = await files.run('explain', ...question, '--now', '2026-03-01T00:00:00Z');
+    await files.close();
+    expect(out).toMatch(/✗ shop\/early \(\S+\): is not in force: NotYetValid: /);
+  });
+
+  it('K-34 writes out control characters in what a policy says', async () => {
+    const rego = 'package caracal.policy.base\n\ndeny contains "no\\u001b[2J\\nallowed"\n';
+    const files = await writeManifests({
+      'shop.yaml': [
+        object('Zone', 'shop', 'main', { policySetRef: { name: 'set' } }),
+        object('PolicySet', 'shop', 'set', { policies: [{ name: 'base' }] }),
+        object('Policy', 'shop', 'base', { rego }),
+        object('Application', 'shop', 'agent', {
+          ...{ zoneRef: { name: 'main' }, identities: [{ serviceAccount: { name: 'agent' } }] },
+        }),
+      ].join('---\n'),
+    });
+    const { exit, out } = await files.run('explain', '--application', 'shop.agent');
+    await files.close();
+    expect([exit, out]).toEqual([1, expect.stringContaining('base: no\\u{1b}[2J\\u{a}allowed\n')]);
+    expect(out).not.toContain('\u001b');
   });
 
   it('permits for a user of the group, as long as policy says', async () => {
@@ -219,3 +263,23 @@ const DENIAL: DecisionRecord = {
     },
   ],
 };
+
+describe('a record of a mandate that was used', () => {
+  const { request: _request, denial: _denial, outcomes: _outcomes, ...rest } = DENIAL;
+  const consumed = { jti: 'm-1', resource: 'resource://api', gateway: 'shop/gateway' };
+  it.each([
+    ['permit', 'spent: it admits no other request'],
+    ['denial', 'refused: it was spent before'],
+  ] as const)('as %s says which, for what, and by which gateway', (outcome, line) => {
+    expect(toRecordText({ ...rest, kind: 'consume', outcome, consumed }, []))
+      .toBe(`decision d-1, zone shop.main, 2026-03-01T12:00:00.000Z
+gateway shop/gateway used mandate m-1 for resource://api
+
+facts
+  request r-1
+  policy sha256:00
+
+${line}
+`);
+  });
+});

@@ -1,10 +1,9 @@
 /** Manifests in a temporary folder, judged and asked about by the command line. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { OPA_PATH } from '../support/opa.ts';
 import { run, type RunResult } from './run.ts';
-
-export const OPA = join(homedir(), '.cache/caracal/opa/1.22.2/opa');
 
 export interface Manifests {
   readonly folder: string;
@@ -20,7 +19,7 @@ export async function writeManifests(files: Readonly<Record<string, string>>): P
   return {
     folder,
     path: (name) => join(folder, name),
-    run: (command, ...args) => run([command!, folder, '--opa', OPA, ...args]),
+    run: (command, ...args) => run([command!, folder, '--opa', OPA_PATH, ...args]),
     close: () => rm(folder, { recursive: true, force: true }),
   };
 }

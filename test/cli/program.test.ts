@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { cliReference } from '../../src/cli/reference.ts';
 import { FLAGS } from '../../src/gateway/flags.ts';
-import { OPA } from './manifests.ts';
+import { OPA_PATH as OPA } from '../support/opa.ts';
 import { ROOT, run } from './run.ts';
 
 const COMMANDS = [
@@ -107,6 +107,7 @@ describe('caracal serviceaccount-token', () => {
   const wrong: Readonly<Record<string, readonly [args: readonly string[], message: string]>> = {
     'a name without namespace': [['assistant', '--audience', 'a'], 'write NAMESPACE/NAME'],
     'a path as a name': [['../x/y', '--audience', 'a'], 'write NAMESPACE/NAME'],
+    'an empty audience': [['shop/assistant', '--audience', ''], '--audience is empty'],
     'no audience': [['shop/assistant'], '--audience <audience> is required'],
     'a lifetime that is none': [['shop/assistant', '--audience', 'a', '--ttl', 'soon'], '--ttl "soon" is no duration'],
   };
@@ -161,7 +162,14 @@ describe('caracal gateway', () => {
 
   it('names a token file that is not there', async () => {
     const { exit, err } = await run(['gateway', '--edge', '127.0.0.1:0', '--token-file', '/nowhere/token']);
-    expect([exit, err]).toEqual([1, expect.stringContaining('/nowhere/token')]);
+    expect([exit, err]).toEqual([1, expect.stringContaining('--token-file /nowhere/token cannot be read')]);
+  });
+});
+
+describe('caracal check', () => {
+  it('shows no table where nothing was found to be in it', async () => {
+    const { exit, out } = await run(['check', '/nowhere/at/all', '--opa', OPA]);
+    expect([exit, out]).toEqual([1, expect.stringMatching(/^\/nowhere\/at\/all:1: does not exist/)]);
   });
 });
 
@@ -169,6 +177,16 @@ describe('roles on a cluster', () => {
   const wrong: Readonly<Record<string, readonly [args: readonly string[], message: string]>> = {
     'an issuer with a trailing slash': [['sts', '--issuer', 'https://sts.example.com/'], 'without a trailing slash'],
     'an address that is none': [['sts', '--issuer', 'https://s', '--listen', 'here'], '--listen "here" is no address'],
+    'a database that is no URL': [
+      ['sts', '--issuer', 'https://s', '--store', 'db', '--store-keys', 'k'],
+      '--store is no URL',
+    ],
+    'a database with its password': [
+      ['sts', '--issuer', 'https://s', '--store', 'postgres://u:p@db.test/d', '--store-keys', 'k'],
+      '--store holds a password',
+    ],
+    'a database without its keys': [['sts', '--issuer', 'https://s', '--store', 'db'], '--store needs --store-keys'],
+    'keys without a database': [['sts', '--issuer', 'https://s', '--store-keys', 'k'], 'go with --store'],
     'a certificate without its key': [['sts', '--issuer', 'https://s', '--tls-cert', 'c'], 'go together'],
     'a controller that is no ServiceAccount': [
       ['sts', '--issuer', 'https://s', '--controller', 'c'],

@@ -12,7 +12,7 @@ const second = [zone(), zone({}, { name: 'second' })];
 const corp = [zone({ subjectIssuers: [{ name: 'corp', issuer: 'https://id', jwksURL: 'https://id/jwks' }] })];
 
 describe('Accepted of a Grant', () => {
-  const cases: Readonly<Record<string, { objects: Partial<World>; reason: string }>> = {
+  const cases: Readonly<Record<string, { objects: Partial<World>; reason: string; message?: string }>> = {
     'is Accepted where nothing is wrong': { objects: {}, reason: 'Accepted' },
     'is ReferenceNotFound where its Zone is missing': {
       objects: only({ zoneRef: { name: 'none' } }),
@@ -68,6 +68,11 @@ describe('Accepted of a Grant', () => {
       reason: 'Accepted',
     },
     'is NotYetValid before notBefore': { objects: only({ notBefore: at(1) }), reason: 'NotYetValid' },
+    'is NotYetValid, for ever, when it ends before it begins': {
+      objects: only({ notBefore: at(20), expiresAt: at(10) }),
+      reason: 'NotYetValid',
+      message: 'so it never begins; correct one of them',
+    },
     'is Accepted from the instant of notBefore': { objects: only({ notBefore: at(0) }), reason: 'Accepted' },
     'is NotYetValid for a start that cannot be read': { objects: only({ notBefore: 'later' }), reason: 'NotYetValid' },
     'is Expired from the instant of expiresAt': { objects: only({ expiresAt: at(0) }), reason: 'Expired' },
@@ -96,9 +101,11 @@ describe('Accepted of a Grant', () => {
     },
   };
 
-  it.each(Object.entries(cases))('%s', (_name, { objects, reason }) => {
+  it.each(Object.entries(cases))('%s', (_name, { objects, reason, message = '' }) => {
     const result = compileAt(shop(objects));
-    expect(conditionOf(result, GRANT)).toMatchObject({ status: reason === 'Accepted' ? 'True' : 'False', reason });
+    const condition = conditionOf(result, GRANT);
+    expect(condition).toMatchObject({ status: reason === 'Accepted' ? 'True' : 'False', reason });
+    expect(condition?.message).toContain(message);
     const entries = result.snapshot.zones.get('shop.main')!.grants.get(KEY);
     expect(entries === undefined).toBe(reason !== 'Accepted');
   });

@@ -1,6 +1,4 @@
 /** Controllers on a test cluster with exactly the rights of install/rbac.yaml, and a replica with those of the STS. */
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../src/authority/clock.ts';
 import type { Controller } from '../../src/controller/controller.ts';
@@ -10,6 +8,7 @@ import { createPolicyChecker, type PolicyChecker } from '../../src/policy/checke
 import { createOPA } from '../../src/policy/opa.ts';
 import type { Cluster } from '../support/cluster.ts';
 import { bytes, clientOf, clock, counted, type CountedClient } from '../support/kubeClients.ts';
+import { OPA_PATH } from '../support/opa.ts';
 import { until } from '../support/processes.ts';
 import { createTestReplica, type TestReplica } from '../support/replica.ts';
 
@@ -24,9 +23,7 @@ export async function installRoles(cluster: Cluster): Promise<void> {
 }
 
 export function openChecker(cacheDir: string): PolicyChecker {
-  const path = join(homedir(), '.cache/caracal/opa/1.22.2/opa');
-  if (!existsSync(path)) throw new Error(`opa 1.22.2 is missing at ${path}: \`npm test\` builds it`);
-  return createPolicyChecker(createOPA({ path, cacheDir }), clock);
+  return createPolicyChecker(createOPA({ path: OPA_PATH, cacheDir }), clock);
 }
 
 /** A replica that reads the cluster with the STS' own rights. */

@@ -167,6 +167,22 @@ describe('another life of the store', () => {
   });
 });
 
+describe('a Zone that is created anew under its name', () => {
+  it('R-01 is served though its epochs begin lower, and what was remembered of the old one counts for nothing', async () => {
+    const { sts } = world;
+    const token = sts.mint();
+    expect(await read(token)).toBe(200);
+    sts.state.zoneUID = 'uid-2';
+    sts.state.epoch = 500;
+    sts.state.judge = ({ epoch }) => ({ valid: epoch === 500 });
+    sts.publish();
+    await until(async () => (await read(sts.mint())) === 200);
+    expect(await read(token)).not.toBe(200);
+    expect(await read(sts.mint({ epoch: 400 }))).toBe(401);
+    expect(sts.lastEventIDs.length).toBe(1);
+  });
+});
+
 describe('an event that is not whole', () => {
   const GOOD = {
     zone_id: 'team.main',

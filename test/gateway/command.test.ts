@@ -90,6 +90,33 @@ describe('the command line', () => {
     expect(io.err).not.toContain(token === 'abc' ? 'token abc' : token);
   });
 
+  it.each([
+    ['--token-file', [...PROTECT, '--token-file', 'none'], '--token-file none cannot be read: ENOENT'],
+    ['--sts-ca', [...PROTECT, '--token-file', 'token', '--sts-ca', 'none'], '--sts-ca none cannot be read: ENOENT'],
+    [
+      '--tls-cert',
+      [...PROTECT, '--token-file', 'token', '--tls-cert', 'none', '--tls-key', 'token'],
+      '--tls-cert none cannot be read: ENOENT',
+    ],
+  ] as const)('with a file that is not there exits 1 and names %s', async (_flag, argv, message) => {
+    const { io, running } = await run(argv, { token: tokenFor('https://sts.test/zones/a.b/gateways') });
+    expect(await running).toBe(1);
+    expect(io.err).toContain(message);
+  });
+
+  it.each([
+    ['--protect', (at: string) => ['--protect', `team/orders=${at}:127.0.0.1:9000`]],
+    ['--edge', (at: string) => ['--edge', at]],
+    ['--admin', (at: string) => [...PROTECT, '--admin', at]],
+  ] as const)('at an address that is taken exits 1 and names %s', async (flag, toFlags) => {
+    const upstream = await startUpstream();
+    const files = { token: tokenFor('https://sts.test/zones/a.b/gateways') };
+    const { io, running } = await run([...toFlags(`127.0.0.1:${upstream.port}`), '--token-file', 'token'], files);
+    expect(await running).toBe(1);
+    expect(io.err).toContain(`error: ${flag}: listen EADDRINUSE`);
+    await upstream.close();
+  });
+
   it('runs a gateway until it is stopped, and logs its start and end as JSON', async () => {
     const upstream = await startUpstream();
     const sts = await startFakeSTS([ORDERS], Date.now);

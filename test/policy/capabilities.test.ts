@@ -7,7 +7,8 @@ import { BUILTINS, CAPABILITIES_FILE, generateCapabilities } from '../../src/pol
 import { formatTerms } from '../../src/policy/sprintf.ts';
 import { compileModule, instantiate } from '../../src/policy/wasm.ts';
 import { EXPRESSIONS } from './expressions.ts';
-import { createTestOPA, OPA_PATH, toPolicy, type TestOPA } from './support.ts';
+import { OPA_PATH } from '../support/opa.ts';
+import { createTestOPA, toPolicy, type TestOPA } from './support.ts';
 
 let test: TestOPA;
 

@@ -293,6 +293,47 @@ describe('a set', () => {
     expect(result).toEqual({ ok: true, digest });
   });
 
+  const DENY_LIST = 'package caracal.policy.a\n\ndeny contains "listed" if input.principal.id in ';
+  const missing: Readonly<Record<string, readonly [regos: readonly string[], message: string]>> = {
+    'a package that no policy has': [
+      [`${DENY_LIST}data.caracal.data.names.denied\n`],
+      'policy p0: line 3: data.caracal.data.names.denied is defined by no policy of the set; list the policy that defines it in spec.policies or correct the name',
+    ],
+    'a constant that its package does not have': [
+      [`${DENY_LIST}data.caracal.data.names.deniedd\n`, 'package caracal.data.names\n\ndenied := {"x.y"}\n'],
+      'policy p0: line 3: data.caracal.data.names.deniedd is defined by no policy',
+    ],
+    'a package that is missing, by import': [
+      ['package caracal.policy.a\n\nimport data.caracal.data.names\n\nallow if input.scope in names.open\n'],
+      'policy p0: line 3: data.caracal.data.names is defined by no policy',
+    ],
+    'a constant by a name that is computed': [
+      ['package caracal.policy.a\n\nallow if data.caracal.data.names[input.scope]\n'],
+      'policy p0: line 3: data.caracal.data.names is defined by no policy',
+    ],
+  };
+  for (const [what, [regos, message]] of Object.entries(missing)) {
+    it(`that reads ${what} is CompileFailed: a deny list that is undefined would deny nothing`, async () => {
+      const { report: result } = await setOf(...regos);
+      expect(result).toMatchObject({ ok: false, reason: 'CompileFailed', message: expect.stringContaining(message) });
+    });
+  }
+
+  it('that reads its constants whole, by import, by part or by a computed name passes', async () => {
+    const { report: result } = await setOf(
+      [
+        'package caracal.policy.a',
+        'import data.caracal.data.team.names as people',
+        'allow if input.scope in people.open',
+        'allow if data.caracal.data.team.names[input.scope]',
+        'allow if data.caracal.data.team.names.limits.low > 1',
+        'allow if count(data.caracal.data.team) > 1',
+      ].join('\n\n'),
+      'package caracal.data.team.names\n\nopen := {"read"}\n\nlimits := {"low": 1}\n',
+    );
+    expect(result).toMatchObject({ ok: true });
+  });
+
   it('with two policies of one package is a PackageConflict', async () => {
     const { report: result } = await setOf(
       'package caracal.policy.a\n\nallow := true\n',

@@ -1,6 +1,6 @@
-/** What the tests of policy share: the pinned opa, a folder for its cache, sets from text, and manifests as objects. */
+/** What the tests of policy share: opa with a folder for its cache, sets from text, and manifests as objects. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import type { PolicyInput } from '../../src/authority/policyInput.ts';
@@ -9,17 +9,9 @@ import { DEFAULT_INPUT } from '../../src/policy/defaultInput.ts';
 import { policySetDigest } from '../../src/policy/digest.ts';
 import type { PolicyEngine } from '../../src/policy/engine.ts';
 import { createOPA, type OPA } from '../../src/policy/opa.ts';
+import { OPA_PATH } from '../support/opa.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-
-export const OPA_PATH = findOPA();
-
-function findOPA(): string {
-  if (process.env.CARACAL_OPA !== undefined) return process.env.CARACAL_OPA;
-  const version = /open-policy-agent\/opa v(\S+)/.exec(readFileSync(join(ROOT, 'tools/opa/go.mod'), 'utf8'))![1]!;
-  const cache = process.env.CARACAL_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'caracal');
-  return join(cache, 'opa', version, 'opa');
-}
 
 export interface TestOPA {
   readonly opa: OPA;

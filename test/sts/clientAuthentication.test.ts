@@ -279,6 +279,42 @@ describe('a client secret', () => {
   });
 });
 
+describe('what was wrong', () => {
+  const wrongSecret = { ...BY_SECRET, client_secret: 'x'.repeat(43) };
+  const unknownZone = { zone_id: 'no.zone' };
+  const cases: Readonly<Record<string, readonly [form: () => Form, evidence: string]>> = {
+    'a ServiceAccount of no application': [
+      () => byPod({ sub: 'system:serviceaccount:shop:none', 'kubernetes.io': podOf('shop', 'none', 'pod') }),
+      'no Application of the zone has ServiceAccount shop/none',
+    ],
+    'an unknown zone, by ServiceAccount': [
+      () => ({ ...byPod({ aud: [`${ISSUER}/zones/no.zone`] }), ...unknownZone }),
+      'no accepted Zone has the id in zone_id',
+    ],
+    'an unknown zone, by private key': [
+      () => ({ ...byKey(), ...unknownZone }),
+      'no accepted Zone has the id in zone_id',
+    ],
+    'an unknown zone, by secret': [() => ({ ...BY_SECRET, ...unknownZone }), 'no accepted Zone has the id in zone_id'],
+    'an unknown application': [
+      () => ({ ...BY_SECRET, application_id: 'shop.none' }),
+      'no Application of the zone has this id',
+    ],
+    'a wrong secret': [() => wrongSecret, 'no client secret of application shop.cart'],
+  };
+  for (const [name, [form, evidence]] of Object.entries(cases)) {
+    it(`is in no answer but in the log, as a warning that names the request: ${name}`, async () => {
+      const answer = await exchange(form());
+      const { requestId } = JSON.parse(answer.text) as { requestId: string };
+      expect([answer.status, answer.text.includes(evidence)]).toEqual([401, false]);
+      expect(sts.log.find(({ members }) => members['request_id'] === requestId)).toMatchObject({
+        level: 'warn',
+        members: { evidence },
+      });
+    });
+  }
+});
+
 describe('an application', () => {
   const replaceCart = (object: ReturnType<typeof cart> | undefined) =>
     sts.apply((world) => {

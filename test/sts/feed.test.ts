@@ -95,11 +95,28 @@ describe('the feed', () => {
     const before = sts.world();
     const [payments, ...others] = before.resources;
     const upstream = { url: 'https://payments.example' };
-    const reached = resource({ ...payments!.spec, upstream } as Parameters<typeof resource>[0]);
-    await sts.apply((world) => ({ ...world, resources: [reached, ...others] }));
-    const feed = await openFeed(sts);
-    const config = await feed.wait('config');
-    expect(config.data['resources']).toContainEqual(expect.objectContaining({ upstream: 'https://payments.example' }));
+    type Spec = Parameters<typeof resource>[0];
+    const reached = resource({ ...payments!.spec, upstream } as Spec);
+    const teamAPI = { identifier: 'resource://api.team', zoneRef: { name: 'main', namespace: 'shop' }, upstream };
+    await sts.apply((world) => ({
+      ...world,
+      zones: world.zones.map((zone) =>
+        zone.metadata.namespace === 'shop'
+          ? { ...zone, spec: { ...zone.spec, allowedNamespaces: { from: 'All' } } }
+          : zone,
+      ),
+      resources: [reached, resource(teamAPI as Spec, { name: 'api', namespace: 'team' }), ...others],
+    }));
+    const upstreams = async (namespace: string) => {
+      const feed = await openFeed(sts, { token: gatewayOf(sts, namespace, 'gateway') });
+      const resources = (await feed.wait('config')).data['resources'] as { identifier: string; upstream?: string }[];
+      return Object.fromEntries(resources.map((one) => [one.identifier, one.upstream]));
+    };
+    expect(await upstreams('shop')).toEqual({
+      ...{ 'resource://api.team': upstream.url, [PAYMENTS]: upstream.url, [LEDGER]: undefined },
+    });
+    expect(await upstreams('team')).toEqual({ 'resource://api.team': undefined });
+    expect(await upstreams('bank')).toEqual({});
     await sts.apply(() => before);
   });
 

@@ -198,7 +198,11 @@ describe('what is programmed', () => {
     expect((await asController()).status).toBe(200);
     expect((await sts.send({ path: '/v1/programmed' })).status).toBe(401);
     const cart = { sub: 'system:serviceaccount:shop:cart', 'kubernetes.io': podOf('shop', 'cart') };
-    for (const claims of [cart, { aud: [`${ISSUER}/zones/shop.main`] }, { aud: [ISSUER, 'x'] }])
+    const namesake = {
+      sub: `system:serviceaccount:shop:${CONTROLLER.name}`,
+      'kubernetes.io': podOf('shop', CONTROLLER.name),
+    };
+    for (const claims of [cart, namesake, { aud: [`${ISSUER}/zones/shop.main`] }, { aud: [ISSUER, 'x'] }])
       expect(errorOf(await asController(claims))).toBe('401 invalid_token');
   });
 

@@ -1,6 +1,4 @@
 /** A folder that the controller reconciles, as `caracal up` does, with a stand-in for the STS: for tests of behaviour. */
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { BaseStatus } from '../../src/api/meta.ts';
 import { createController } from '../../src/controller/controller.ts';
@@ -8,6 +6,7 @@ import { createPolicyChecker } from '../../src/policy/checker.ts';
 import { createOPA } from '../../src/policy/opa.ts';
 import type { World } from '../../src/compiler/world.ts';
 import type { FolderSource } from '../../src/up/source.ts';
+import { OPA_PATH } from '../support/opa.ts';
 import { createTestReplica, type TestReplica } from '../support/replica.ts';
 import { createFolder, untilWorld, type Folder } from './folder.ts';
 
@@ -21,11 +20,9 @@ export interface Reconciled extends Folder {
 export async function reconcile(files: Readonly<Record<string, string>>): Promise<Reconciled> {
   const folder = await createFolder(files);
   const source = await folder.open();
-  const path = join(homedir(), '.cache/caracal/opa/1.22.2/opa');
-  if (!existsSync(path)) throw new Error(`opa 1.22.2 is missing at ${path}: \`npm test\` builds it`);
   const silent = () => undefined;
   const clock = { now: () => Date.now(), monotonic: () => performance.now() };
-  const checker = createPolicyChecker(createOPA({ path, cacheDir: join(folder.data, 'policy') }), clock);
+  const checker = createPolicyChecker(createOPA({ path: OPA_PATH, cacheDir: join(folder.data, 'policy') }), clock);
   const replica = createTestReplica(source);
   const controller = createController(
     { issuer: 'http://127.0.0.1:7400' },

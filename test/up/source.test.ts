@@ -3,6 +3,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { World } from '../../src/compiler/world.ts';
+import type { FolderSource } from '../../src/up/source.ts';
 import { application, createFolder, untilReport, untilWorld, ZONE, type Folder } from './folder.ts';
 
 let folder: Folder;
@@ -214,6 +215,52 @@ describe('one object in two files', () => {
     const source = await folder.open();
     expect(source.world().applications).toEqual([]);
     expect(source.report().problems).toHaveLength(2);
+  });
+});
+
+describe('one Namespace in two files', () => {
+  const namespace = (team: string) =>
+    `apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {team: ${team}}}\n`;
+  const teamOf = (source: FolderSource) => source.world().namespaces[0]?.metadata.labels?.['team'];
+
+  it('with one set of labels is no fault', async () => {
+    folder = await createFolder({ 'a.yaml': namespace('red'), 'b.yaml': namespace('red') });
+    const source = await folder.open();
+    expect([teamOf(source), source.report().problems]).toEqual(['red', []]);
+  });
+
+  it('with two is reported for both, and the labels that were last good stay', async () => {
+    folder = await createFolder({ 'a.yaml': namespace('red') });
+    const source = await folder.open();
+    await folder.write('b.yaml', namespace('blue'));
+    const { problems } = await untilReport(source, (report) => report.problems.length === 2);
+    expect(problems.map(({ file, object, path }) => [file, object, path])).toEqual([
+      [join(folder.manifests, 'a.yaml'), 'Namespace shop', 'metadata.labels'],
+      [join(folder.manifests, 'b.yaml'), 'Namespace shop', 'metadata.labels'],
+    ]);
+    expect(problems[0]!.message).toContain('b.yaml:1');
+    expect(teamOf(source)).toBe('red');
+    await folder.remove('a.yaml');
+    await untilReport(source, (report) => report.problems.length === 0);
+    expect(teamOf(source)).toBe('blue');
+  });
+
+  it('with two gives no consent from either when it was never good', async () => {
+    folder = await createFolder({ 'a.yaml': namespace('red'), 'b.yaml': namespace('blue'), 'zone.yaml': ZONE });
+    const source = await folder.open();
+    expect(source.report().problems).toHaveLength(2);
+    expect([source.world().namespaces.length, teamOf(source)]).toEqual([1, undefined]);
+  });
+
+  it('with two, of which one is in a file that is broken now, keeps what that one last said', async () => {
+    folder = await createFolder({ 'a.yaml': namespace('red') });
+    const source = await folder.open();
+    await folder.write('a.yaml', 'kind: [');
+    await untilReport(source, (report) => report.problems.length === 1);
+    await folder.write('b.yaml', namespace('blue'));
+    const { problems } = await untilReport(source, (report) => report.problems.length === 2);
+    expect(problems[1]!.message).toContain('the last good state of');
+    expect(teamOf(source)).toBe('red');
   });
 });
 

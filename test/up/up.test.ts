@@ -101,6 +101,30 @@ describe('caracal up', () => {
     expect(explained.out).toContain(`${file('policies.yaml')}:35: deny "placing orders needs a signed-in user"`);
   });
 
+  it('says where it runs what an answer keeps to itself', async () => {
+    const { exit, err } = await run([
+      ...['token', '--issuer', issuer, '--zone', ZONE, '--service-account', 'quickstart/asistant', '--data', data()],
+      ...['--resource', ORDERS, '--scope', 'orders:read'],
+    ]);
+    const requestID = /why: the log of the STS, request_id (\S+)\n$/.exec(err)?.[1];
+    expect([exit, err]).toEqual([1, expect.stringContaining('refused: 401 invalid_client\n')]);
+    await until(
+      () => up.stderr().includes('"evidence":"no Application of the zone has ServiceAccount quickstart/asistant"'),
+      () => `nothing of it in: ${up.stderr()}`,
+      5000,
+    );
+    expect(up.stderr()).toContain(`"request_id":"${requestID}"`);
+  });
+
+  it('names the decision, and the data folder to explain it from', async () => {
+    const { err } = await run([
+      ...['token', '--issuer', issuer, '--zone', ZONE, '--service-account', 'quickstart/assistant', '--data', data()],
+      ...['--resource', ORDERS, '--scope', 'orders:write'],
+    ]);
+    expect(err).toMatch(/\nwhy: caracal explain --decision [0-9a-f-]{36} --data /);
+    expect(err).toContain(` --data ${data()}\n`);
+  });
+
   it('reports a file that cannot be used with line, field and object while the last good state stays, and when it is mended', async () => {
     const text = await readFile(file('application.yaml'), 'utf8');
     await writeFile(file('application.yaml'), text.replace('displayName', 'displayname'));

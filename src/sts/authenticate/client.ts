@@ -19,6 +19,7 @@ export type ClientCredentials =
 const MAX_ASSERTION_BYTES = 16 * 1024;
 /** 256 random bits in base64url. */
 const MIN_SECRET = 43;
+const UNKNOWN_ZONE = 'no accepted Zone has the id in zone_id';
 /** A private_key_jwt may not outlive this, since its jti is remembered until it expires. */
 const MAX_KEY_ASSERTION_SECONDS = 600;
 
@@ -44,7 +45,10 @@ function authenticateSecret(
   const application = zone?.applications.get(clientID);
   const known = secretsOf(application);
   const matched = known.filter((candidate) => timingSafeEqual(Buffer.from(candidate, 'hex'), digest));
-  if (!zone || !application || matched.length === 0 || secret.length < MIN_SECRET) throw refuseSecret(via);
+  if (!zone) throw refuseSecret(via, UNKNOWN_ZONE);
+  if (!application) throw refuseSecret(via, 'no Application of the zone has this id');
+  if (matched.length === 0 || secret.length < MIN_SECRET)
+    throw refuseSecret(via, `no client secret of application ${application.id}`);
   return toAuthenticated(application, 'clientSecret', digest.toString('hex'), null);
 }
 
@@ -55,8 +59,7 @@ function secretsOf(application: ApplicationEntry | undefined): readonly string[]
   return (digests ?? []).filter((text) => /^[0-9a-f]{64}$/.test(text));
 }
 
-function refuseSecret(via: 'form' | 'basic'): OAuthError {
-  const evidence = 'client secret';
+function refuseSecret(via: 'form' | 'basic', evidence: string): OAuthError {
   if (via === 'form') return new OAuthError('access_denied', 'client authentication failed', { status: 401, evidence });
   const headers = { 'WWW-Authenticate': 'Basic realm="caracal", charset="UTF-8"' };
   return new OAuthError('invalid_client', 'client authentication failed', { headers, evidence });
@@ -74,7 +77,7 @@ async function authenticateAssertion(
   const { iss, sub } = parsed.payload;
   if (typeof iss !== 'string' || typeof sub !== 'string') throw refuse('client assertion without iss or sub');
   if (iss === ports.workloads.issuer()) return authenticateWorkload(assertion, zone, zoneID, now, ports);
-  if (!zone) throw refuse('unknown zone');
+  if (!zone) throw refuse(UNKNOWN_ZONE);
   if (iss === sub && zone.applications.has(iss))
     return authenticateKey(assertion, zone.applications.get(iss)!, now, ports);
   if (trustsIssuer(zone, iss)) return authenticateOIDC(assertion, { iss, sub }, zone, now, ports);
@@ -99,7 +102,8 @@ function authenticateWorkload(
     throw refuse(`ServiceAccount token: ${verdict.message}`);
   }
   const { namespace, serviceAccount, serviceAccountUID, pod, podUID } = verdict.workload;
-  const application = zone && findByServiceAccount(zone, namespace, serviceAccount);
+  if (!zone) throw refuse(UNKNOWN_ZONE);
+  const application = findByServiceAccount(zone, namespace, serviceAccount);
   if (!application) throw refuse(`no Application of the zone has ServiceAccount ${namespace}/${serviceAccount}`);
   const workload = { namespace, service_account: serviceAccount, service_account_uid: serviceAccountUID, pod };
   return toAuthenticated(application, 'serviceAccount', podUID, workload);

@@ -1,5 +1,4 @@
 /** A held exchange: its approval is spent, or it is told what it waits for; either in one write with its record. */
-import { randomUUID } from 'node:crypto';
 import type { DecisionRecord, ExchangeRequest, Permit } from '../../authority/decision.ts';
 import { toBinding, toBindingFacts } from '../../authority/stepUp/binding.ts';
 import type { Challenge } from '../../authority/stepUp/challenge.ts';
@@ -28,6 +27,8 @@ export interface HeldExchange {
   readonly challengeID: string | undefined;
   /** Unix milliseconds. */
   readonly now: number;
+  /** A UUIDv4. */
+  newID(): string;
   /** The record of the permit that spends an approval, or of the hold. */
   toRecord(result: Permit | Hold, challengeID: string): DecisionRecord;
   /** What else of an exchange is written with its record. */
@@ -53,6 +54,7 @@ function toContext({ hold, zone }: HeldExchange): ChallengeContext {
     resources: resource ? [resource] : [],
     ttl: snapshot.stepUp,
     ...(request.agentSessionID !== undefined && { agentSessionID: request.agentSessionID }),
+    ...(request.jkt !== undefined && { jkt: request.jkt }),
     ...(leaf && {
       delegation: { edgeID: leaf.id, path: leaf.path, applications: lineage!.edges.map(({ issuer }) => issuer.id) },
     }),
@@ -127,7 +129,7 @@ function meetStanding(
       return refuse(toLimited(standing.retryAfterSeconds, `no new approval is asked for ${why}`));
     }
     case 'none': {
-      const opened = openChallenge(held.hold, context, held.now, randomUUID());
+      const opened = openChallenge(held.hold, context, held.now, held.newID());
       return hold(held, opened, [opened]);
     }
   }
