@@ -20,7 +20,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   controller: ['api', 'authority', 'compiler', 'policy', 'tokens', 'http', 'kube'],
   sts: ['api', 'authority', 'compiler', 'policy', 'tokens', 'store', 'audit', 'http', 'kube', 'runtimeapi'],
   gateway: ['authority', 'tokens', 'http'],
-  cli: ['api', 'authority', 'compiler', 'policy', 'tokens', 'store', 'audit', 'http', 'kube', 'up'],
+  cli: ['api', 'authority', 'compiler', 'policy', 'tokens', 'store', 'audit', 'http', 'kube', 'runtimeapi', 'up'],
   up: ['api', 'authority', 'compiler', 'policy', 'tokens', 'store', 'audit', 'http', 'kube'],
   start: [
     'api',

@@ -58,10 +58,8 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
   const put = (object: RuntimeObject): void => {
     switch (object.kind) {
       case 'agentSession': {
-        const before = sessions.get(object.id);
-        if (before) open.count(before, -1);
+        open.replace(sessions.get(object.id), object);
         sessions.set(object.id, object);
-        open.count(object, 1);
         children.add(object.parentID, object.id);
         livingBy.add(object.edgeID, object.id);
         return;
@@ -88,7 +86,7 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
       case 'agentSession': {
         const before = sessions.get(object.id);
         if (!before) return;
-        open.count(before, -1);
+        open.replace(before, undefined);
         sessions.delete(object.id);
         children.remove(object.parentID, object.id);
         livingBy.remove(object.edgeID, object.id);
@@ -106,10 +104,6 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
         return;
       case 'idempotentAnswer':
         answers.delete(object.id);
-        return;
-      case 'zoneFreeze':
-        // Only a lifted one is over, and that is not kept.
-        return;
     }
   };
   for (const object of objects) put(object);
@@ -152,11 +146,16 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
 function createOpenCount() {
   const byApplication = new Map<string, number>();
   let all = 0;
+  const count = (session: AgentSession | undefined, by: 1 | -1): void => {
+    if (!session || session.status === 'ended' || session.status === 'expired') return;
+    const { uid } = session.application;
+    all += by;
+    byApplication.set(uid, (byApplication.get(uid) ?? 0) + by);
+  };
   return {
-    count({ application, status }: AgentSession, by: 1 | -1): void {
-      if (status === 'ended' || status === 'expired') return;
-      all += by;
-      byApplication.set(application.uid, (byApplication.get(application.uid) ?? 0) + by);
+    replace(before: AgentSession | undefined, after: AgentSession | undefined): void {
+      count(before, -1);
+      count(after, 1);
     },
     all: () => all,
     of: (uid: string) => byApplication.get(uid) ?? 0,

@@ -31,6 +31,17 @@ const reviewSpec = z.strictObject({
 
 export type ReviewSpec = z.infer<typeof reviewSpec>;
 
+const listSpec = z.strictObject({
+  zone: name(),
+  application: z.string().min(3).max(127).optional(),
+  resource: z.string().min(1).max(512).optional(),
+  scope: scopeToken().optional(),
+});
+
+export type ListSpec = z.infer<typeof listSpec>;
+
+const listBody = z.strictObject({ ...head, spec: listSpec, status: z.unknown().optional() });
+
 const reviewBody = z.strictObject({ ...head, spec: reviewSpec, status: z.unknown().optional() });
 
 const decisionBody = z.strictObject({
@@ -49,6 +60,7 @@ const deleteOptions = z.looseObject({
 
 /** Each throws APIError, which names the member. */
 export const parseReview = (body: Buffer | undefined): ReviewSpec => parse(reviewBody, body).spec;
+export const parseListSpec = (body: Buffer | undefined): ListSpec => parse(listBody, body).spec;
 export const parseDecision = (body: Buffer | undefined) => parse(decisionBody, body);
 export const parseFreeze = (body: Buffer | undefined) => parse(freezeBody, body);
 export const parseDeleteOptions = (body: Buffer | undefined) =>

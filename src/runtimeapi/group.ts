@@ -78,6 +78,7 @@ export const ACTIONS: readonly SubresourceInfo[] = [
   { name: 'stepupchallenges/decision', singular: '', kind: 'StepUpDecision', verbs: ['create'] },
   { name: 'zones/freeze', singular: '', kind: 'ZoneFreeze', verbs: ['create', 'delete', 'get'] },
   { name: 'authorityreviews', singular: 'authorityreview', kind: 'AuthorityReview', verbs: ['create'] },
+  { name: 'authoritylists', singular: 'authoritylist', kind: 'AuthorityList', verbs: ['create'] },
 ];
 
 export function resourceOf(plural: string): ResourceInfo | undefined {

@@ -1,7 +1,7 @@
 /** The runtime API as a function: a request that was authenticated and authorized, to an answer. */
 import type { Readable } from 'node:stream';
 import { parseAccept, type Form } from './accept.ts';
-import { parseDecision, parseDeleteOptions, parseFreeze, parseReview } from './bodies.ts';
+import { parseDecision, parseDeleteOptions, parseFreeze, parseListSpec, parseReview } from './bodies.ts';
 import { toDiscovery } from './discovery.ts';
 import { APIError, notFound, toStatus } from './errors.ts';
 import { GROUP, GROUP_VERSION } from './group.ts';
@@ -106,19 +106,19 @@ async function answer(request: APIRequest, target: Target, asked: Asked, ports: 
       return freeze(request, target, ports);
     case 'review': {
       const spec = parseReview(request.body);
-      const status = await acts.review(target.namespace, spec);
-      return {
-        status: 201,
-        body: {
-          kind: 'AuthorityReview',
-          apiVersion: GROUP_VERSION,
-          metadata: { creationTimestamp: null },
-          spec,
-          status,
-        },
-      };
+      return toAnswered('AuthorityReview', spec, await acts.review(target.namespace, spec));
+    }
+    case 'authorities': {
+      const spec = parseListSpec(request.body);
+      return toAnswered('AuthorityList', spec, await acts.authorities(target.namespace, spec));
     }
   }
+}
+
+/** A question is an object that is nowhere but in its answer. */
+function toAnswered(kind: string, spec: object, status: object): APIAnswer {
+  const metadata = { creationTimestamp: null };
+  return { status: 201, body: { kind, apiVersion: GROUP_VERSION, metadata, spec, status } };
 }
 
 type ObjectTarget = Extract<Target, { readonly type: 'object' }>;

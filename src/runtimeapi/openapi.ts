@@ -123,6 +123,15 @@ const SCHEMAS: Readonly<Record<string, Readonly<Record<string, Schema>>>> = {
     }),
     status: open('The answer: allowed, every check with its result, policies with their rules, and the Grants used.'),
   },
+  AuthorityList: {
+    spec: object('The question.', {
+      zone: text('The Zone.'),
+      application: text('Only of this application, as NAMESPACE.NAME.'),
+      resource: text('Only on this Resource, by its identifier.'),
+      scope: text('Only this scope.'),
+    }),
+    status: open('The answer: items, one for each application, subject, Resource and Grant, with what policy says.'),
+  },
 };
 
 function toDocument() {

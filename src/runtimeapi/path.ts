@@ -6,7 +6,7 @@ export type Target =
   | { readonly type: 'object'; readonly resource: ResourceInfo; readonly namespace: string; readonly name: string }
   | { readonly type: 'decision'; readonly namespace: string; readonly name: string }
   | { readonly type: 'freeze'; readonly namespace: string; readonly name: string }
-  | { readonly type: 'review'; readonly namespace: string };
+  | { readonly type: 'review' | 'authorities'; readonly namespace: string };
 
 /** Undefined for every path that is not of the group, or has two readings. */
 export function parseTarget(path: string): Target | undefined {
@@ -21,6 +21,7 @@ export function parseTarget(path: string): Target | undefined {
   if (namespace === undefined || plural === undefined || segments.length > 5) return undefined;
   if (sub !== undefined) return toSubresource(plural, namespace, name!, sub);
   if (plural === 'authorityreviews') return name === undefined ? { type: 'review', namespace } : undefined;
+  if (plural === 'authoritylists') return name === undefined ? { type: 'authorities', namespace } : undefined;
   const resource = resourceOf(plural);
   if (!resource) return undefined;
   return name === undefined
@@ -67,6 +68,9 @@ export function toAttributes(method: string, target: Target, query: URLSearchPar
     case 'review':
       if (method !== 'POST') return undefined;
       return { verb: 'create', resource: 'authorityreviews', namespace: target.namespace };
+    case 'authorities':
+      if (method !== 'POST') return undefined;
+      return { verb: 'create', resource: 'authoritylists', namespace: target.namespace };
   }
 }
 

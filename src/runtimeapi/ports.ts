@@ -1,7 +1,7 @@
 /** What the runtime API is served from: objects in the order of their changes, and what operators do to them. */
 import type { Plural } from './group.ts';
 import type { APIObject } from './objects.ts';
-import type { ReviewSpec } from './bodies.ts';
+import type { ListSpec, ReviewSpec } from './bodies.ts';
 
 /** As the API server, or the local token, authenticated them. */
 export interface User {
@@ -61,6 +61,8 @@ export interface RuntimeActs {
   freeze(namespace: string, zone: string, reason: string, doing: Doing): Promise<FreezeState>;
   unfreeze(namespace: string, zone: string, doing: Doing): Promise<FreezeState>;
   review(namespace: string, spec: ReviewSpec): Promise<Readonly<Record<string, unknown>>>;
+  /** Who may do what, by the Grants in force and the active policy set. */
+  authorities(namespace: string, spec: ListSpec): Promise<Readonly<Record<string, unknown>>>;
 }
 
 export interface RuntimePorts {

@@ -17,6 +17,7 @@ import { createLimiter } from './limits.ts';
 import { createMetrics, type STSMetrics } from './metrics.ts';
 import { createActs } from './operate/acts.ts';
 import { createLedger } from './operate/ledger.ts';
+import { listAuthority } from './operate/authorities.ts';
 import { reviewAuthority } from './operate/review.ts';
 import type { STSPorts } from './ports.ts';
 import { toReplicaReport } from './programmed.ts';
@@ -89,6 +90,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   const acts = createActs({
     ...{ configuration, runtimes, challenges, clock, randomBytes },
     review: (namespace, spec) => reviewAuthority(namespace, spec, reviews),
+    authorities: (namespace, spec) => listAuthority(namespace, spec, reviews),
   });
   const runtimeAPI = { objects: ledger, acts, now: () => clock.now() };
   const exchange = toExchangePorts(config, { ...ports, runtimes }, configuration, keySets);

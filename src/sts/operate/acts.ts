@@ -23,6 +23,7 @@ export interface OperatePorts extends ActPorts {
   readonly runtimes: Pick<Runtimes, 'write'>;
   readonly challenges: Challenges;
   readonly review: RuntimeActs['review'];
+  readonly authorities: RuntimeActs['authorities'];
 }
 
 export function createActs(ports: OperatePorts): RuntimeActs {
@@ -69,6 +70,7 @@ export function createActs(ports: OperatePorts): RuntimeActs {
       return toFreezeState(zoneOf(namespace, name));
     },
     review: (namespace, spec) => ports.review(namespace, spec),
+    authorities: (namespace, spec) => ports.authorities(namespace, spec),
   };
 }
 

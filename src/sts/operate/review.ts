@@ -136,7 +136,7 @@ function toOperation({ operation }: ReviewSpec, resource: ResourceEntry | undefi
   return { isKnown: scopes !== undefined, scopes: scopes ?? [] };
 }
 
-function toRequest(spec: ReviewSpec, zone: ZoneSnapshot, needed: readonly string[]): ExchangeRequest {
+export function toRequest(spec: ReviewSpec, zone: ZoneSnapshot, needed: readonly string[]): ExchangeRequest {
   const application = zone.applications.get(spec.application);
   return {
     zoneID: zone.id,
