@@ -84,10 +84,8 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
   const remove = (object: RuntimeObject): void => {
     switch (object.kind) {
       case 'agentSession': {
-        const before = sessions.get(object.id);
-        if (!before) return;
-        open.replace(before, undefined);
-        sessions.delete(object.id);
+        open.replace(sessions.get(object.id), undefined);
+        if (!sessions.delete(object.id)) return;
         children.remove(object.parentID, object.id);
         livingBy.remove(object.edgeID, object.id);
         return;

@@ -3,11 +3,13 @@ import type { Command } from 'commander';
 import type { ControllerOptions } from './controllerRole.ts';
 import { collect, logLevel, required, withExample } from './command.ts';
 import type { Session } from './command.ts';
+import type { FrontOptions } from './frontRole.ts';
 import type { STSOptions } from './stsRole.ts';
 
 export function addRoleCommands(program: Command, session: Session): void {
   addController(program, session);
   addSTS(program, session);
+  addFront(program, session);
   addGateway(program, session);
 }
 
@@ -102,6 +104,35 @@ function addSTS(program: Command, session: Session): void {
   ).action(async (options: STSOptions) => {
     const { runSTS } = await import('./stsRole.ts');
     session.exit = await runSTS(options, session.starters, session.runtime);
+  });
+}
+
+function addFront(program: Command, session: Session): void {
+  const command = program
+    .command('front')
+    .description('Serve runtime.caracal.run to the API server: discovery by itself, all else from the STS.')
+    .option('--kubeconfig <file>', 'how to reach the API server (default: the pod it runs in)')
+    .option('--namespace <name>', "Caracal's own namespace", 'caracal-system')
+    .option('--listen <address>', 'where to listen, by TLS', '0.0.0.0:8443')
+    .option('--tls-cert <file>', 'PEM certificate chain; read again when it changes')
+    .option('--tls-key <file>', 'PEM key of the certificate')
+    .option(
+      '--sts <url>',
+      'an STS replica to ask; repeat for more (default: the EndpointSlices of its Service)',
+      collect,
+      [],
+    )
+    .option('--sts-service <name>', "the STS' Service in Caracal's namespace", 'caracal-sts')
+    .option('--sts-ca <file>', 'PEM certificates to trust for the STS')
+    .option(
+      '--sts-token-file <file>',
+      'ServiceAccount token, with the issuer as audience, to ask the STS with',
+      '/var/run/secrets/caracal/sts/token',
+    )
+    .addOption(logLevel());
+  withExample(command, 'caracal front --tls-cert tls.crt --tls-key tls.key').action(async (options: FrontOptions) => {
+    const { runFront } = await import('./frontRole.ts');
+    session.exit = await runFront(options, session.starters, session.runtime);
   });
 }
 

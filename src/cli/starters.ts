@@ -54,6 +54,22 @@ export interface ControllerStart extends ClusterStart {
   readonly host: string;
 }
 
+export interface FrontStart {
+  /** Path of a kubeconfig; undefined: the pod this runs in. */
+  readonly kubeconfig: string | undefined;
+  /** Caracal's own namespace. */
+  readonly namespace: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly tls: { readonly certFile: string; readonly keyFile: string };
+  /** Base URLs of STS replicas; empty: the endpoints of `stsService`. */
+  readonly sts: readonly string[];
+  readonly stsService: string;
+  /** PEM certificates to trust for the STS. */
+  readonly stsCA: string | undefined;
+  readonly stsTokenFile: string;
+  readonly logLevel: LogLevel;
+}
+
 export interface UpStart {
   /** Files and folders of manifests. */
   readonly paths: readonly string[];
@@ -90,6 +106,7 @@ export interface Starters {
   /** Each runs its role until `runtime.stop` and rejects where it cannot start. */
   sts(start: STSStart, runtime: Runtime): Promise<void>;
   controller(start: ControllerStart, runtime: Runtime): Promise<void>;
+  front(start: FrontStart, runtime: Runtime): Promise<void>;
   /** Reads its flags itself; resolves with the exit code. */
   gateway(args: readonly string[], runtime: Runtime): Promise<number>;
   /** Resolves when everything is served and every object has its status. */

@@ -53,19 +53,50 @@ export interface ReplicaServiceSettings extends ReplicaCallSettings {
   readonly port: string;
 }
 
+/** Base URLs of the replicas that are ready now. */
+export interface ReplicaOrigins {
+  start(): Promise<void>;
+  origins(): readonly string[];
+  close(): Promise<void>;
+}
+
+/** Ready endpoints of the STS' Service, or, where some are given, these URLs. */
+export function createReplicaOrigins(
+  settings: Pick<ReplicaServiceSettings, 'namespace' | 'service' | 'port'> & { readonly urls: readonly string[] },
+  ports: ReflectorPorts,
+): ReplicaOrigins {
+  if (settings.urls.length > 0) {
+    const origins = settings.urls.map(parseReplicaURL);
+    return { start: () => Promise.resolve(), origins: () => origins, close: () => Promise.resolve() };
+  }
+  const slices = watchSlices(settings, ports);
+  return {
+    start: () => slices.start(),
+    origins: () => [...new Set(slices.items().flat())],
+    close: () => slices.close(),
+  };
+}
+
+function watchSlices(
+  { namespace, service, port }: Pick<ReplicaServiceSettings, 'namespace' | 'service' | 'port'>,
+  ports: ReflectorPorts,
+) {
+  return createReflector<readonly string[]>(
+    {
+      path: endpointSlicesPath(namespace),
+      labelSelector: `kubernetes.io/service-name=${service}`,
+      toItem: (record) => readyOrigins(record, port),
+    },
+    ports,
+  );
+}
+
 /** Observes every ready endpoint of the STS' Service. */
 export function createReplicaService(
   settings: ReplicaServiceSettings,
   ports: ReflectorPorts & ReplicaCallPorts,
 ): ReplicaWatch {
-  const slices = createReflector<readonly string[]>(
-    {
-      path: endpointSlicesPath(settings.namespace),
-      labelSelector: `kubernetes.io/service-name=${settings.service}`,
-      toItem: (record) => readyOrigins(record, settings.port),
-    },
-    ports,
-  );
+  const slices = watchSlices(settings, ports);
   const serverName = settings.serverName ?? `${settings.service}.${settings.namespace}.svc`;
   const caller = createCaller({ ...settings, serverName }, ports);
   return {

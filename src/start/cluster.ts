@@ -20,6 +20,16 @@ export interface Cluster {
 }
 
 export async function connectCluster(start: ClusterStart, role: string, runtime: Runtime): Promise<Cluster> {
+  const opa = createOPA({ path: start.opa, cacheDir: start.opaCache });
+  return { ...(await connectAPIServer(start, role, runtime)), opa };
+}
+
+/** For roles that evaluate no policy. */
+export async function connectAPIServer(
+  start: Pick<ClusterStart, 'kubeconfig' | 'logLevel'>,
+  role: string,
+  runtime: Runtime,
+): Promise<Omit<Cluster, 'opa'>> {
   const { clock, cwd, env, randomBytes } = runtime;
   const { kubeconfig } = start;
   const log = createLog(role, start.logLevel, runtime);
@@ -29,8 +39,7 @@ export async function connectCluster(start: ClusterStart, role: string, runtime:
   const random = () => Buffer.from(randomBytes(4)).readUInt32BE() / 2 ** 32;
   const onRetry = (path: string, error: unknown) =>
     log.warn({ path, error: error instanceof Error ? error.message : String(error) }, 'a watch is tried again');
-  const opa = createOPA({ path: start.opa, cacheDir: start.opaCache });
-  return { client, reflector: { client, clock, random, onRetry }, opa, log };
+  return { client, reflector: { client, clock, random, onRetry }, log };
 }
 
 function inCluster(env: Runtime['env'], clock: Runtime['clock']) {

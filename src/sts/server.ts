@@ -2,7 +2,7 @@
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { isIP } from 'node:net';
 import { OAuthError, toErrorBody } from './errors.ts';
-import type { CertificatePair } from './tls.ts';
+import type { CertificatePair } from '../http/certificate.ts';
 
 export interface ServerPorts {
   newRequestID(): string;

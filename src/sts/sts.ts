@@ -28,7 +28,7 @@ import { createFollower, type Follower } from './runtime/follower.ts';
 import { createRuntimes } from './runtime/runtimes.ts';
 import { createServer, isLoopback } from './server.ts';
 import { createChallenges, type Challenges } from './stepUp/challenges.ts';
-import { readCertificate, watchCertificate, type TLSFiles } from './tls.ts';
+import { readCertificate, watchCertificate, type TLSFiles } from '../http/certificate.ts';
 
 export interface STSConfig {
   /** Public base URL, without a trailing slash: the `iss` of every mandate, byte for byte. */

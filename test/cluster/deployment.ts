@@ -33,6 +33,8 @@ export interface Deployment {
   /** With another `server`, the STS reaches the API server there. */
   startSTS(server?: string): Promise<OwnedProcess>;
   startController(): Promise<OwnedProcess>;
+  /** `caracal ARGS`, ended with the rest. `ready`: whether it serves. */
+  startRole(args: readonly string[], ready: () => Promise<boolean>): Promise<OwnedProcess>;
   /** In front of the orders service, as the pod `orders`; resolves when it is ready. */
   startGateway(): Promise<Gateway>;
   /** A token of the pod's for the zone. */
@@ -41,8 +43,11 @@ export interface Deployment {
 }
 
 /** A cluster with Caracal's kinds and rights, and a started STS and controller: nothing else. */
-export async function deploy(options: { readonly roles?: boolean } = {}): Promise<Deployment> {
-  const cluster = await startCluster();
+export async function deploy(
+  options: { readonly roles?: boolean; readonly apiServerFlags?: readonly string[] } = {},
+): Promise<Deployment> {
+  const { apiServerFlags = [] } = options;
+  const cluster = await startCluster({ apiServerFlags });
   const service = await startOrdersService();
   const deployment = createDeployment(cluster, service, `http://127.0.0.1:${await freePort()}`);
   try {
@@ -59,14 +64,15 @@ function createDeployment(cluster: Cluster, service: OrdersService, issuer: stri
   const { directory, kubectl } = cluster;
   const running: OwnedProcess[] = [];
   let started = 0;
-  const start = async (args: readonly string[], ready: string): Promise<OwnedProcess> => {
+  const start = (args: readonly string[], url: string) => startWhen(args, () => isOK(url));
+  const startWhen = async (args: readonly string[], ready: () => Promise<boolean>): Promise<OwnedProcess> => {
     const child = startProcess(process.execPath, args, join(directory, `role-${started++}.log`));
     running.push(child);
     const isReady = async () => {
       if (!child.running()) throw new Error(`ended early:\n${child.log()}`);
-      return isOK(ready);
+      return ready();
     };
-    await until(isReady, () => `${ready} does not answer:\n${child.log()}`, 45_000);
+    await until(isReady, () => `${args.join(' ')} does not answer:\n${child.log()}`, 45_000);
     return child;
   };
   const audience = `${issuer}/zones/${ZONE}`;
@@ -92,6 +98,7 @@ function createDeployment(cluster: Cluster, service: OrdersService, issuer: stri
       const own = ['--listen', new URL(issuer).host, '--data', join(directory, 'sts')];
       return start([...MAIN, ...flags, ...own], `${issuer}/ready`);
     },
+    startRole: (args, ready) => startWhen([...MAIN, ...args], ready),
     async startController() {
       const token = await cluster.serviceAccountToken(SYSTEM, 'caracal-controller', API_SERVER);
       const forSTS = join(directory, 'controller-token');

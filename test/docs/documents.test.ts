@@ -9,6 +9,7 @@ import { ALARM_REASONS } from '../../src/audit/alarm.ts';
 import { validateObject } from '../../src/api/validate.ts';
 import { FLAGS } from '../../src/gateway/flags.ts';
 import { run } from '../cli/run.ts';
+import { FRONT_PATH } from '../../src/runtimeapi/forwarding.ts';
 import { ROOT, blocks, codeSpans, commandLines, documents, read, written } from './texts.ts';
 
 interface Manifest {
@@ -134,9 +135,9 @@ describe('the reference of endpoints', () => {
       });
     });
     const page = read('docs/reference/endpoints.md');
-    const section = page.slice(page.indexOf('## STS'), page.indexOf('## Gateway'));
+    const section = page.slice(page.indexOf('## STS'), page.indexOf('## Front'));
     const named = [...section.matchAll(/`((?:GET|POST|PATCH|DELETE) [^`?]+)/g)].map((match) => match[1]!);
-    expect(named.sort()).toEqual([...served, 'POST /oauth/2/token'].sort());
+    expect(named.sort()).toEqual([...served, 'POST /oauth/2/token', `POST ${FRONT_PATH}`].sort());
   });
 });
 

@@ -13,6 +13,7 @@ import { cliReference } from '../../src/cli/reference.ts';
 import { REFUSALS } from '../../src/gateway/refusal.ts';
 import { BUILTINS } from '../../src/policy/capabilities.ts';
 import { ERRORS } from '../../src/sts/errors.ts';
+import { LISTED_DECISIONS } from '../../src/sts/operate/authorities.ts';
 import { parseTokenForm } from '../../src/sts/tokenForm.ts';
 import { ROOT, codeSpans, column, documents, read, section, written } from './texts.ts';
 
@@ -79,6 +80,7 @@ describe('words in capitals', () => {
     ...conditions.flatMap(([type, { reasons }]) => [type, ...Object.keys(reasons)]),
     ...KINDS.map(({ kind }) => kind),
     ...(kindsReference().match(/`[A-Z][A-Za-z]+`/g) ?? []).map((word) => word.slice(1, -1)),
+    ...LISTED_DECISIONS,
     // Values of the policy input, and a header.
     'Monday',
     'Saturday',

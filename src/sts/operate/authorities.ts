@@ -7,6 +7,17 @@ import type { ServedZone } from '../configuration.ts';
 import { decide } from '../decisions.ts';
 import { toRequest, type ReviewPorts } from './review.ts';
 
+/** What policy says of one item; `DependsOnUser`: nobody can be asked about a group, or about any user. */
+export const LISTED_DECISIONS = ['Allowed', 'Denied', 'NeedsApproval', 'DependsOnUser'] as const;
+
+interface ListedDecision {
+  readonly decision: (typeof LISTED_DECISIONS)[number];
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+const DEPENDS: ListedDecision = { decision: 'DependsOnUser' };
+
 /** Each scope of each subject is one evaluation. */
 const MAX_ITEMS = 500;
 
@@ -47,14 +58,18 @@ async function toItem({ grant, subject, scope }: Asked, zone: ServedZone, name: 
   const isAskable = subject.type === 'application' || subject.type === 'user';
   return {
     ...{ application: grant.applicationID, subject: toWords(subject), resource: grant.resource, scope },
-    ...(isAskable ? await toDecision(spec, zone, ports) : { decision: 'DependsOnUser' }),
+    ...(isAskable ? await toDecision(spec, zone, ports) : DEPENDS),
     ...{ grant: `${grant.namespace}/${grant.name}`, delegation: grant.delegation },
     ...(grant.expiresAt !== undefined && { expiresAt: instant(grant.expiresAt * 1000) }),
   };
 }
 
 /** A user without groups and claims: policy may say otherwise to one who has them. */
-async function toDecision(spec: ReviewSpec, zone: ServedZone, { policies, clock }: ReviewPorts) {
+async function toDecision(
+  spec: ReviewSpec,
+  zone: ServedZone,
+  { policies, clock }: ReviewPorts,
+): Promise<ListedDecision> {
   const now = clock.now();
   const { result } = await decide(zone, toRequest(spec, zone.snapshot, []), now, policies);
   switch (result.type) {

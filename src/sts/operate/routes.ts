@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { APIError } from '../../runtimeapi/errors.ts';
+import { ANSWER_HEADER, FRONT_PATH } from '../../runtimeapi/forwarding.ts';
 import { handle, toRefusal, type APIAnswer, type APIRequest } from '../../runtimeapi/handle.ts';
 import type { RuntimePorts, User } from '../../runtimeapi/ports.ts';
 import { OAuthError } from '../errors.ts';
@@ -48,8 +49,6 @@ function digestOf(token: string): Buffer {
   return createHash('sha256').update(token).digest();
 }
 
-export const FRONT_PATH = '/v1/runtime';
-
 /** As the front authenticated and authorized it; `body` as text. */
 const forwarded = z.strictObject({
   user: z.strictObject({
@@ -76,7 +75,7 @@ function addFront(server: FastifyInstance, { runtimeAPI, authenticateFront }: Op
       user: { ...who, ...(uid !== undefined && { uid }), ...(extra && { extra }) },
       body: body === undefined ? undefined : Buffer.from(body),
     };
-    return send(reply, await handle(sent, runtimeAPI));
+    return send(reply.header(ANSWER_HEADER, '1'), await handle(sent, runtimeAPI));
   });
 }
 

@@ -1,7 +1,7 @@
-/** The STS' certificate: read at the start, and again when its files change, without dropping a connection. */
+/** A server's certificate: read at the start, and again when its files change, without dropping a connection. */
 import { readFileSync, watchFile, unwatchFile } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import type { Log } from './ports.ts';
+import type { Log } from '../sts/ports.ts';
 
 export interface TLSFiles {
   readonly certFile: string;
