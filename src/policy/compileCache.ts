@@ -6,7 +6,7 @@ import { CAPABILITIES_FILE, DECISION_FILE, INPUT_SCHEMA_FILE } from './capabilit
 import type { ModuleCheck } from './opa.ts';
 
 /** Raised whenever what we generate around policies, or check of them, changes. */
-const FORMAT = 'caracal.run/compiled-policy/v4';
+const FORMAT = 'caracal.run/compiled-policy/v5';
 
 const MAX_IN_MEMORY = 4096;
 
