@@ -1,6 +1,6 @@
 /** Whether a mandate that was good under one epoch can be touched by what has changed since. */
 import type { AuthorityChange, FeedEpoch } from '../authority/feed.ts';
-import type { MandateClaims } from '../authority/claims.ts';
+import type { ChainLink, MandateClaims } from '../authority/claims.ts';
 
 export interface Epochs {
   current(): number;
@@ -52,9 +52,19 @@ export function createEpochs(): Epochs {
   };
 }
 
-function touches(
-  { all, applications, resources }: AuthorityChange,
-  { client_id: client, aud }: MandateClaims,
-): boolean {
-  return all || applications.includes(client) || aud.some((audience) => resources.includes(audience));
+/** Whoever passed authority on, and every session and edge that it came by: all of the chain, not only its leaf. */
+function touches(change: AuthorityChange, claims: MandateClaims): boolean {
+  const { all, applications, resources, sessions, edges } = change;
+  if (all || applications.includes(claims.client_id)) return true;
+  if (claims.aud.some((audience) => resources.includes(audience))) return true;
+  const { agent_session_id: own, source_session_id: source, delegation_path: path, delegation_chain: chain } = claims;
+  if (own !== undefined && sessions?.includes(own)) return true;
+  if (source !== undefined && sessions?.includes(source)) return true;
+  if (path && edges?.some((edge) => path.includes(edge))) return true;
+  return chain?.some((link) => touchesLink(change, link)) === true;
+}
+
+function touchesLink({ applications, sessions }: AuthorityChange, link: ChainLink): boolean {
+  const { application_id: application, agent_session_id: session } = link;
+  return applications.includes(application) || (session !== undefined && sessions?.includes(session) === true);
 }

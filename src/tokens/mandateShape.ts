@@ -9,58 +9,67 @@ export const MAX_LIFETIME: Readonly<Record<MandateUse, number>> = { resource: 90
 interface ClaimRule {
   readonly required: boolean;
   readonly form: string;
-  readonly test: (value: unknown) => boolean;
+  readonly test: Test;
 }
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 /** RFC 6749 §3.3. */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
+/** RFC 7638: a SHA-256 in base64url. */
+const JKT = /^[A-Za-z0-9_-]{43}$/;
 const CONTROL = /\p{Cc}/u;
 const MAX_LIST = 64;
 /** The longest chain of delegation edges (architecture.md §7). */
 const MAX_HOPS = 10;
 
-const isText = (max: number) => (value: unknown) =>
-  typeof value === 'string' && value !== '' && value.length <= max && !CONTROL.test(value);
-const isIdentifier = isText(1024);
-const isList = (value: unknown) =>
-  Array.isArray(value) && value.length > 0 && value.length <= MAX_LIST && value.every(isIdentifier);
-const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+type Test = (value: unknown) => boolean;
+
+const isText =
+  (max: number): Test =>
+  (value) =>
+    typeof value === 'string' && value !== '' && value.length <= max && !CONTROL.test(value);
+const isMatch =
+  (pattern: RegExp): Test =>
+  (value) =>
+    typeof value === 'string' && pattern.test(value);
+const isListOf =
+  (min: number, max: number, test: Test): Test =>
+  (value) =>
+    Array.isArray(value) && value.length >= min && value.length <= max && value.every(test);
+const isInteger =
+  (min: number, max: number): Test =>
+  (value) =>
+    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
 const isOneOf =
-  (...values: readonly string[]) =>
-  (value: unknown) =>
+  (...values: readonly string[]): Test =>
+  (value) =>
     values.some((one) => one === value);
-const isAct = (value: unknown) =>
-  typeof value === 'object' &&
-  value !== null &&
-  Object.keys(value).length === 1 &&
-  isText(512)((value as { readonly sub?: unknown }).sub);
-const isPath = (value: unknown) =>
-  Array.isArray(value) && value.length > 0 && value.length <= MAX_HOPS && value.every(isText(64));
-const isHopCount = (value: unknown) => isCount(value) && (value as number) > 0 && (value as number) <= MAX_HOPS;
-const LINK_MEMBERS: ReadonlySet<string> = new Set(['application_id', 'agent_session_id', 'delegation_edge_id']);
-const isLink = (value: unknown) =>
-  typeof value === 'object' &&
-  value !== null &&
-  Object.hasOwn(value, 'application_id') &&
-  Object.entries(value).every(([name, member]) => LINK_MEMBERS.has(name) && isText(256)(member));
-const isChain = (value: unknown) =>
-  Array.isArray(value) && value.length > 1 && value.length <= MAX_HOPS + 1 && value.every(isLink);
-const JKT = /^[A-Za-z0-9_-]{43}$/;
-const isConfirmation = (value: unknown) =>
-  typeof value === 'object' &&
-  value !== null &&
-  Object.keys(value).length === 1 &&
-  JKT.test(String((value as { readonly jkt?: unknown }).jkt));
+/** An object with nothing but these members, the first of which is required. */
+const isObjectOf = (members: Readonly<Record<string, Test>>): Test => {
+  const [required] = Object.keys(members);
+  return (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    Object.hasOwn(value, required!) &&
+    Object.entries(value).every(([name, member]) => Object.hasOwn(members, name) && members[name]!(member));
+};
+const isLink = isObjectOf({
+  application_id: isText(256),
+  agent_session_id: isText(64),
+  delegation_edge_id: isText(64),
+});
 
 const text = (max: number) => ({ required: true, form: `a text of 1 to ${max} characters`, test: isText(max) });
 const optional = (rule: ClaimRule): ClaimRule => ({ ...rule, required: false });
-const count: ClaimRule = { required: true, form: 'an integer of 0 or more', test: isCount };
-const list: ClaimRule = { required: true, form: `an array of 1 to ${MAX_LIST} texts`, test: isList };
-const scope: ClaimRule = {
-  required: false,
-  form: 'scopes with one space between',
-  test: (value) => typeof value === 'string' && SCOPE.test(value),
+const count: ClaimRule = {
+  required: true,
+  form: 'an integer of 0 or more',
+  test: isInteger(0, Number.MAX_SAFE_INTEGER),
+};
+const list: ClaimRule = {
+  required: true,
+  form: `an array of 1 to ${MAX_LIST} texts`,
+  test: isListOf(1, MAX_LIST, isText(1024)),
 };
 
 const RULES: Readonly<Record<keyof MandateClaims, ClaimRule>> = {
@@ -68,7 +77,7 @@ const RULES: Readonly<Record<keyof MandateClaims, ClaimRule>> = {
   aud: list,
   exp: count,
   iat: count,
-  jti: { required: true, form: 'a UUIDv7', test: (value) => typeof value === 'string' && UUID_V7.test(value) },
+  jti: { required: true, form: 'a UUIDv7', test: isMatch(UUID_V7) },
   sub: text(512),
   sub_type: { required: true, form: 'application or user', test: isOneOf('application', 'user') },
   sub_iss: optional(text(63)),
@@ -78,18 +87,26 @@ const RULES: Readonly<Record<keyof MandateClaims, ClaimRule>> = {
   use: { required: true, form: 'session, gateway or resource', test: isOneOf('session', 'gateway', 'resource') },
   sid: text(128),
   root_sid: text(128),
-  scope,
+  scope: { required: false, form: 'scopes with one space between', test: isMatch(SCOPE) },
   target: optional(list),
-  act: { required: false, form: 'an object with nothing but sub', test: isAct },
+  act: { required: false, form: 'an object with nothing but sub', test: isObjectOf({ sub: isText(512) }) },
   agent_session_id: optional(text(64)),
   delegation_edge_id: optional(text(64)),
   source_session_id: optional(text(64)),
   target_session_id: optional(text(64)),
-  delegation_path: { required: false, form: `an array of 1 to ${MAX_HOPS} texts`, test: isPath },
-  hop_count: { required: false, form: `an integer of 1 to ${MAX_HOPS}`, test: isHopCount },
-  delegation_chain: { required: false, form: `an array of 2 to ${MAX_HOPS + 1} links`, test: isChain },
+  delegation_path: {
+    required: false,
+    form: `an array of 1 to ${MAX_HOPS} texts`,
+    test: isListOf(1, MAX_HOPS, isText(64)),
+  },
+  hop_count: { required: false, form: `an integer of 1 to ${MAX_HOPS}`, test: isInteger(1, MAX_HOPS) },
+  delegation_chain: {
+    required: false,
+    form: `an array of 2 to ${MAX_HOPS + 1} links`,
+    test: isListOf(2, MAX_HOPS + 1, isLink),
+  },
   once: { required: false, form: 'true', test: (value) => value === true },
-  cnf: { required: false, form: 'an object with nothing but jkt', test: isConfirmation },
+  cnf: { required: false, form: 'an object with nothing but jkt', test: isObjectOf({ jkt: isMatch(JKT) }) },
   pol: text(256),
   epoch: count,
 };
@@ -128,14 +145,15 @@ function checkSubject({ sub, sub_type, sub_iss, sub_id, client_id, act }: Mandat
 function checkDelegation(claims: MandateClaims): string | undefined {
   const { delegation_path: path, delegation_chain: chain, hop_count: hops, delegation_edge_id: edge } = claims;
   const { source_session_id: source, target_session_id: target, agent_session_id: session } = claims;
-  const parts = [path, chain, hops, edge, source, target];
-  if (parts.every((part) => part === undefined)) return undefined;
-  if (parts.some((part) => part === undefined)) return 'the claims of a delegation go together';
-  if (path!.length !== hops || chain!.length !== hops + 1)
-    return 'claim hop_count must be the length of delegation_path';
-  if (path!.at(-1) !== edge) return 'claim delegation_edge_id must be the last of delegation_path';
+  if (!path || !chain || hops === undefined || edge === undefined || source === undefined || target === undefined) {
+    const isNone = [path, chain, hops, edge, source, target].every((part) => part === undefined);
+    return isNone ? undefined : 'the claims of a delegation go together';
+  }
+  if (path.length !== hops || chain.length !== hops + 1)
+    return 'claim hop_count must be the length of delegation_path, and delegation_chain one longer';
+  if (path.at(-1) !== edge) return 'claim delegation_edge_id must be the last of delegation_path';
   if (target !== session) return 'claim target_session_id must be agent_session_id';
-  return chain!.at(-1)!.application_id === claims.client_id
+  return chain.at(-1)!.application_id === claims.client_id
     ? undefined
     : 'claim delegation_chain must end with client_id';
 }

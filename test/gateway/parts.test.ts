@@ -4,6 +4,7 @@ import type { MandateClaims } from '../../src/authority/claims.ts';
 import { createEpochs } from '../../src/gateway/epochs.ts';
 import { createFailureBudget } from '../../src/gateway/failureBudget.ts';
 import { createEventParser } from '../../src/gateway/feed/events.ts';
+import { parseEpoch } from '../../src/gateway/feed/messages.ts';
 import { createGatewayMetrics, METRICS } from '../../src/gateway/metrics.ts';
 import { createOperationIndex } from '../../src/gateway/operations.ts';
 
@@ -38,6 +39,56 @@ describe('epochs', () => {
     for (let epoch = 11; epoch < 3000; epoch += 1) epochs.add({ epoch, change: none });
     expect(epochs.judge(CLAIMS, 11)).toBe('ask');
     expect(epochs.judge(CLAIMS, 2990)).toBe('good');
+  });
+});
+
+describe('a change', () => {
+  const DELEGATED = {
+    ...{ client_id: 'team.tool', aud: ['resource://orders'], agent_session_id: 'session-3' },
+    ...{ delegation_edge_id: 'edge-2', source_session_id: 'session-2', target_session_id: 'session-3' },
+    ...{ delegation_path: ['edge-1', 'edge-2'], hop_count: 2 },
+    delegation_chain: [
+      { application_id: 'team.root', agent_session_id: 'session-1', delegation_edge_id: 'edge-1' },
+      { application_id: 'team.worker', agent_session_id: 'session-2', delegation_edge_id: 'edge-2' },
+      { application_id: 'team.tool', agent_session_id: 'session-3' },
+    ],
+  } as unknown as MandateClaims;
+  const CHANGES: readonly (readonly [what: string, change: object, claims: MandateClaims, judged: string])[] = [
+    ['of its session', { sessions: ['session-3'] }, DELEGATED, 'ask'],
+    ['of the session in the middle', { sessions: ['other', 'session-2'] }, DELEGATED, 'ask'],
+    ['of the session at the root', { sessions: ['session-1'] }, DELEGATED, 'ask'],
+    ['of another session', { sessions: ['session-4', 'edge-1'] }, DELEGATED, 'good'],
+    ['of its edge', { edges: ['edge-2'] }, DELEGATED, 'ask'],
+    ['of the first edge', { edges: ['edge-1'] }, DELEGATED, 'ask'],
+    ['of another edge', { edges: ['edge-3', 'session-1'] }, DELEGATED, 'good'],
+    ['of its Application', { applications: ['team.tool'] }, DELEGATED, 'ask'],
+    ['of the Application at the root', { applications: ['team.root'] }, DELEGATED, 'ask'],
+    ['of an Application in the middle', { applications: ['team.worker'] }, DELEGATED, 'ask'],
+    ['of another Application', { applications: ['team.agent'] }, DELEGATED, 'good'],
+    ['of sessions and edges, to a mandate without any', { sessions: ['a'], edges: ['b'] }, CLAIMS, 'good'],
+    [
+      'of the session that a mandate without delegation acts within',
+      { sessions: ['session-1'] },
+      { ...CLAIMS, agent_session_id: 'session-1' },
+      'ask',
+    ],
+  ];
+  it.each(CHANGES)('R-01 %s', (_what, change, claims, judged) => {
+    const epochs = createEpochs();
+    epochs.restart(10);
+    epochs.add({ epoch: 11, change: { ...none, ...change } });
+    expect(epochs.judge(claims, 10)).toBe(judged);
+  });
+
+  it('names sessions and edges in lists of texts, or not at all', () => {
+    const text = (change: object) => JSON.stringify({ epoch: 11, change: { ...none, ...change } });
+    expect(parseEpoch(text({})).change).toEqual(none);
+    const named = { sessions: ['session-1'], edges: ['edge-1'] };
+    expect(parseEpoch(text(named)).change).toEqual({ ...none, ...named });
+    for (const wrong of ['session-1', [1], null, {}]) {
+      expect(() => parseEpoch(text({ sessions: wrong }))).toThrow('sessions');
+      expect(() => parseEpoch(text({ edges: wrong }))).toThrow('edges');
+    }
   });
 });
 

@@ -128,6 +128,35 @@ describe('server-sent events', () => {
     await until(() => open.closed === 1);
   });
 
+  const CHAIN = {
+    ...{ agent_session_id: 'session-2', source_session_id: 'session-1', target_session_id: 'session-2' },
+    ...{ delegation_edge_id: 'edge-1', delegation_path: ['edge-1'], hop_count: 1 },
+    delegation_chain: [
+      { application_id: 'team.root', agent_session_id: 'session-1', delegation_edge_id: 'edge-1' },
+      { application_id: 'team.agent', agent_session_id: 'session-2' },
+    ],
+  };
+  it.each([{ sessions: ['session-2'] }, { sessions: ['session-1'] }, { edges: ['edge-1'] }])(
+    'R-15 are cut within 2 s, though idle, when what they hang on ends: %j',
+    // The bound is a promise about a gateway that gets its turn: a busy machine has two more goes.
+    { retry: 2 },
+    async (change) => {
+      const { sts } = world;
+      const open = serveEvents();
+      const connection = await openStream(sts.mint(CHAIN));
+      const other = await openStream();
+      sts.state.judge = ({ agent_session_id: session }) => ({ valid: session === undefined });
+      const started = performance.now();
+      sts.change(change);
+      await connection.closed();
+      expect(performance.now() - started).toBeLessThan(2000);
+      await until(() => open.closed === 1);
+      expect(other.pending()).not.toBe('');
+      expect(sts.asked.flatMap(({ mandates }) => mandates).length).toBe(1);
+      other.destroy();
+    },
+  );
+
   it('R-15 go on when the change does not concern them', async () => {
     const open = serveEvents();
     const connection = await openStream();

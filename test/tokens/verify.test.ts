@@ -422,7 +422,8 @@ describe('claims', () => {
 
   it('J-29 a mandate of another use is refused by claim and by typ', () => {
     expect(problemOf(withClaims({ use: 'session' }))).toBe('use');
-    expect(problemOf(withClaims({ use: 'gateway' }))).toBe('claims');
+    expect(problemOf(withClaims({ use: 'gateway' }))).toBe('use');
+    expect(problemOf(withClaims({ use: 'any' }))).toBe('claims');
     expect(problemOf(GOOD, { use: 'session' })).toBe('use');
     expect(problemOf(signObjects({ ...HEADER, typ: 'caracal-session+jwt' }, CLAIMS), { use: 'session' })).toBe('use');
   });

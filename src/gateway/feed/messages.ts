@@ -52,7 +52,11 @@ export function parseConfig(text: string): FeedConfig {
 
 function toChange(members: Members): AuthorityChange {
   const [applications, resources] = [toTexts(members, 'applications'), toTexts(members, 'resources')];
-  return { all: toBoolean(members, 'all'), applications, resources };
+  return {
+    ...{ all: toBoolean(members, 'all'), applications, resources },
+    ...(members['sessions'] !== undefined && { sessions: toTexts(members, 'sessions') }),
+    ...(members['edges'] !== undefined && { edges: toTexts(members, 'edges') }),
+  };
 }
 
 function toResource(members: Members): FeedResource {
