@@ -1,7 +1,7 @@
 /** Every `npm run …` of this project: sets up what the command needs, saying so, then runs it on the pinned Node. */
 import { join } from 'node:path';
 import { ROOT, ensureInstalled, pinnedNode, runToTheEnd, say } from './setup.mjs';
-import { ensureControlPlane, ensureOPA } from './tools.mjs';
+import { ensureControlPlane, ensureOPA, ensurePostgres } from './tools.mjs';
 
 const TYPESCRIPT = ['--disable-warning=ExperimentalWarning'];
 
@@ -15,6 +15,7 @@ const COMMANDS = {
   },
   test: {
     controlPlane: () => true,
+    postgres: true,
     gateway: true,
     run: (args) => [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--root', ROOT, ...args],
   },
@@ -33,6 +34,7 @@ async function main([name, ...args]) {
   ensureInstalled();
   const env = { CARACAL_OPA: await ensureOPA() };
   if (command.controlPlane?.(args)) env.KUBEBUILDER_ASSETS = ensureControlPlane();
+  if (command.postgres) env.CARACAL_POSTGRES = ensurePostgres();
   const node = pinnedNode();
   if (command.gateway) {
     const status = await runToTheEnd(node, [join(ROOT, 'scripts/bundle.mjs')]);

@@ -1,7 +1,7 @@
-/** Finds or builds the pinned tools that no npm package ships: opa, and for tests a real etcd, kube-apiserver and kubectl. */
+/** Finds or builds the pinned tools that no npm package ships: opa, and for tests a real etcd, kube-apiserver, kubectl and PostgreSQL. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { ROOT, say } from './setup.mjs';
@@ -129,4 +129,45 @@ export function ensureControlPlane() {
     goBuild({ module: 'tools/kube', package: main, target, ldflags: ldflags.join(' ') });
   }
   return folder;
+}
+
+const DEBIAN_POSTGRES = '/usr/lib/postgresql';
+
+/** The folder with a real postgres and initdb, for tests; Debian keeps them off PATH. */
+export function ensurePostgres() {
+  const found = findPostgres();
+  if (found) return found;
+  const install = 'apt-get install -y postgresql';
+  if (process.getuid?.() !== 0 || !onPath('apt-get')) {
+    throw new Error(
+      `PostgreSQL is missing: run \`${install}\`, or name the folder of its programs in CARACAL_POSTGRES`,
+    );
+  }
+  say('installing PostgreSQL with apt-get (once; a minute or so)');
+  // The tests make their own clusters; Debian's, which would run for good, is not wanted.
+  mkdirSync('/etc/postgresql-common', { recursive: true });
+  if (!existsSync('/etc/postgresql-common/createcluster.conf')) {
+    writeFileSync('/etc/postgresql-common/createcluster.conf', 'create_main_cluster = false\n');
+  }
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const apt = (...args) => spawnSync('apt-get', ['-q', ...args], { stdio: ['ignore', 2, 2], env }).status === 0;
+  const isInstalled = () => apt('install', '-y', '--no-install-recommends', 'postgresql');
+  if (!isInstalled() && !(apt('update') && isInstalled()))
+    throw new Error(`\`${install}\` failed; its output is above`);
+  return findPostgres() ?? fail(`\`${install}\` left no postgres in ${DEBIAN_POSTGRES}`);
+}
+
+function findPostgres() {
+  const versions = existsSync(DEBIAN_POSTGRES) ? readdirSync(DEBIAN_POSTGRES) : [];
+  const folders = [
+    process.env.CARACAL_POSTGRES,
+    ...(process.env.PATH ?? '').split(delimiter),
+    ...versions.toSorted((a, b) => Number(b) - Number(a)).map((version) => join(DEBIAN_POSTGRES, version, 'bin')),
+  ];
+  const holds = (folder) => folder && ['postgres', 'initdb'].every((name) => existsSync(join(folder, name)));
+  return folders.find(holds);
+}
+
+function fail(message) {
+  throw new Error(message);
 }

@@ -76,6 +76,7 @@ export const CHECKS: readonly Check[] = [
   { name: 'nothing it rests on is revoked', check: checkRevoked },
   { name: 'application may present the subject', check: checkSubject },
   { name: 'resource is known', check: checkResource },
+  { name: 'a key is proved where the resource asks for one', check: checkBound },
   { name: 'scopes are declared', check: checkDeclared },
   { name: 'scopes are delegated', check: checkDelegated },
   { name: 'scopes are granted', check: checkGranted },
@@ -271,6 +272,12 @@ function checkResource({ isLogin, resource, request }: CheckFacts): Denial | und
   if (isLogin || resource) return undefined;
   const identifier = request.resource ?? '';
   return deny('ResourceUnknown', 'no accepted Resource of the zone has this identifier', { resource: identifier });
+}
+
+function checkBound({ resource, request }: CheckFacts): Denial | undefined {
+  if (resource?.proofOfPossession !== 'Required' || request.jkt !== undefined) return undefined;
+  const message = 'the Resource takes only mandates that are bound to a key: send a DPoP proof with the request';
+  return deny('ProofOfPossessionRequired', message, { resource: resource.identifier });
 }
 
 function checkDeclared({ isLogin, resource, request }: CheckFacts): Denial | undefined {

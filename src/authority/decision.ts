@@ -31,6 +31,7 @@ export const DENIAL_REASONS = {
   DelegationNotActive: 'the edge, or something that it hangs on, is suspended, expired or revoked',
   DelegationNotPermitted: '`spec.delegation` of an Application of the chain does not let the next one receive',
   ScopeNotDelegated: 'an edge of the chain does not carry the scope on the Resource',
+  ProofOfPossessionRequired: 'the Resource takes only mandates that are bound to a key: send a DPoP proof',
   LifetimeExceedsDelegation: '`ttl_seconds` is longer than the edge lasts',
   LifetimeExhausted: 'what bounds the lifetime (policy, Grant, Application, subject token) leaves less than one second',
 } as const;
@@ -81,6 +82,8 @@ export interface ExchangeRequest {
   /** The agent session within which it acts, and the edge under which. */
   readonly agentSessionID?: string;
   readonly delegationEdgeID?: string;
+  /** Thumbprint (RFC 7638) of the key that the mandate is bound to. */
+  readonly jkt?: string;
   /** The Application whose authority it is, where that is not the principal's own. */
   readonly root?: ApplicationRef;
   /** Ids of all that it rests on, root to leaf and above: what a Revocation may name. */
@@ -128,11 +131,12 @@ export interface DecisionRecord {
   /** Unix milliseconds. */
   readonly at: number;
   readonly requestID: string;
-  readonly kind: 'exchange' | 'refusal' | 'act';
+  /** `consume`: a mandate of single use was spent at a gateway, or, as a denial, presented again. */
+  readonly kind: 'exchange' | 'refusal' | 'act' | 'consume';
   readonly outcome: 'permit' | 'hold' | 'denial' | 'error' | 'done';
-  /** Set exactly when outcome is permit. */
+  /** Set exactly when an exchange was permitted: a mandate has one decision. */
   readonly jti?: string;
-  /** Unix seconds; set exactly when outcome is permit. */
+  /** Unix seconds; set exactly when an exchange was permitted. */
   readonly expiresAt?: number;
   readonly epoch: number;
   readonly policyDigest?: string;
@@ -143,6 +147,8 @@ export interface DecisionRecord {
   readonly grants?: readonly string[];
   /** Set for a permit for a resource. */
   readonly basis?: DecisionBasis;
+  /** Set exactly for `consume`: which mandate, for which Resource, by which gateway (`<namespace>/<ServiceAccount>`). */
+  readonly consumed?: { readonly jti: string; readonly resource: string; readonly gateway: string };
   /** The input of each scope's decision, so that it can be replayed. */
   readonly inputs?: readonly PolicyInput[];
   readonly outcomes?: readonly PolicyOutcome[];

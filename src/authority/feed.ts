@@ -88,3 +88,18 @@ export interface RevalidateResponse {
   /** In the order of the request: would each still be issued? */
   readonly results: readonly { readonly valid: boolean; readonly reason?: string }[];
 }
+
+/** `POST /v1/mandates/consume`: spends a mandate of single use for a request that is admitted but for this. */
+export interface ConsumeRequest {
+  readonly mandate: string;
+  readonly min_epoch: number;
+}
+
+export interface ConsumeResponse {
+  /** True for exactly one question about a mandate: it was in force, and spent by this one. */
+  readonly consumed: boolean;
+  /** Why not: `used`, or why it would not be issued any more, which leaves it. */
+  readonly reason?: string;
+  /** The epoch under which the answer holds. */
+  readonly epoch: number;
+}

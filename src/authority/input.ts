@@ -39,7 +39,7 @@ function toSharedInput(facts: InputFacts): Omit<PolicyInput, 'scope'> {
       ...toIdentity(application),
       credential: request.principal.credential,
       workload: request.principal.workload,
-      key_bound: false,
+      key_bound: request.jkt !== undefined,
     },
     root: toIdentity(root),
     subject: request.subject,

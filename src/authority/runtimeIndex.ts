@@ -32,6 +32,8 @@ export interface RuntimeView {
 export interface RuntimeIndex extends RuntimeView {
   /** Throws where an entry is missing in between. */
   apply(entry: RuntimeEntry): void;
+  /** Begins anew, where entries in between are not known any more. */
+  reset(sequence: number, objects: readonly RuntimeObject[]): void;
   /** Takes out what is over for good and nobody asks about any more. */
   forget(objects: readonly RuntimeObject[]): void;
 }
@@ -131,6 +133,11 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
         throw new Error(`runtime state is at ${present}, and entry ${entry.sequence} does not follow`);
       for (const object of entry.puts) put(object);
       present = entry.sequence;
+    },
+    reset(next, all) {
+      for (const kept of [sessions, edges, challenges, answers]) [...kept.values()].forEach(remove);
+      all.forEach(put);
+      present = next;
     },
     forget: (gone) => gone.forEach(remove),
   };

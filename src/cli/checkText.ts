@@ -1,4 +1,5 @@
 /** The answer of `caracal check` for people: a table of objects, then every problem with its place. */
+import { toPrintable } from './printable.ts';
 import { toTable } from './table.ts';
 import type { CheckedObject } from './check.ts';
 
@@ -9,7 +10,7 @@ export function toCheckText(objects: readonly CheckedObject[]): string {
   const table = rows.length === 0 ? '' : toTable([['KIND', 'NAMESPACE', 'NAME', 'READY', 'REASON'], ...rows]);
   const problems = objects
     .flatMap(toProblems)
-    .map((line) => `${line}\n`)
+    .map((line) => `${toPrintable(line)}\n`)
     .join('');
   return [table, problems].filter((part) => part !== '').join('\n');
 }

@@ -7,8 +7,9 @@ import { findRecordedPolicies } from '../up/recordedPolicies.ts';
 import { readState } from '../up/stateFile.ts';
 import { openOPA } from './check.ts';
 import { explainModules } from './explainPolicies.ts';
-import { toPolicyLines, toStepUpWords } from './explainText.ts';
+import { toPolicyLines, toSection, toStepUpWords } from './explainText.ts';
 import type { PolicyExplanation } from './explainText.ts';
+import { toPrintable } from './printable.ts';
 import { CommandError } from './runtime.ts';
 import type { ExitCode, Runtime } from './runtime.ts';
 import { STORE_FILE } from './storeFile.ts';
@@ -63,22 +64,25 @@ function openReader(path: string, data: string) {
 
 export function toRecordText(record: DecisionRecord, policies: readonly PolicyExplanation[]): string {
   const sections = [
-    `${toHeadline(record)}\n`,
+    toHeadline(record)
+      .map((line) => `${toPrintable(line)}\n`)
+      .join(''),
     toFacts(record),
     toSection('policies', toOutcomes(record)),
     toSection('rules', policies.flatMap(toPolicyLines)),
-    `${toDecisionLine(record)}\n`,
+    `${toPrintable(toDecisionLine(record))}\n`,
   ];
   return sections.filter((section) => section !== '').join('\n');
 }
 
-function toHeadline({ id, at, zoneID, request }: DecisionRecord): string {
+function toHeadline({ id, at, zoneID, request, consumed }: DecisionRecord): readonly string[] {
   const when = `decision ${id}, zone ${zoneID}, ${new Date(at).toISOString()}`;
-  if (!request) return `${when}\nrefused before anyone was known to ask`;
+  if (consumed) return [when, `gateway ${consumed.gateway} used mandate ${consumed.jti} for ${consumed.resource}`];
+  if (!request) return [when, 'refused before anyone was known to ask'];
   const { principal, subject, resource, scopes } = request;
   const who = subject.type === 'user' ? `for user ${subject.issuer}:${subject.sub}` : 'for itself';
   const what = resource === undefined ? 'logged in' : `asked for ${scopes.join(' ')} on ${resource}`;
-  return `${when}\n${principal.applicationID} ${what}, ${who}, with ${principal.credential}`;
+  return [when, `${principal.applicationID} ${what}, ${who}, with ${principal.credential}`];
 }
 
 function toFacts({ requestID, policyDigest, grants, denial }: DecisionRecord): string {
@@ -110,11 +114,8 @@ function toOutcomeLines(scope: string, outcome: PolicyOutcome): readonly string[
   ];
 }
 
-function toSection(title: string, lines: readonly string[]): string {
-  return lines.length === 0 ? '' : `${title}\n${lines.map((line) => `  ${line}\n`).join('')}`;
-}
-
-function toDecisionLine({ outcome, denial, error, at, expiresAt, jti }: DecisionRecord): string {
+function toDecisionLine({ outcome, denial, error, at, expiresAt, jti, consumed }: DecisionRecord): string {
+  if (consumed) return outcome === 'permit' ? 'spent: it admits no other request' : 'refused: it was spent before';
   if (outcome === 'permit' && expiresAt !== undefined) {
     return `permitted for ${expiresAt - Math.floor(at / 1000)} s, mandate ${jti}`;
   }

@@ -4,6 +4,7 @@ import type { Denial, ExchangeRequest, Permit } from '../authority/decision.ts';
 import type { StepUpRequirement } from '../authority/stepUp/challenge.ts';
 import type { Hold } from '../authority/stepUp/hold.ts';
 import type { ConsideredGrant } from './explainQuestion.ts';
+import { toPrintable } from './printable.ts';
 
 /** What one policy said of one scope, and which of its rules said it. */
 export interface PolicyExplanation {
@@ -37,11 +38,11 @@ export interface Explanation {
 export function toExplanationText(explanation: Explanation): string {
   const { checks, grants, policies, decision } = explanation;
   const sections = [
-    `${toQuestionText(explanation)}\n`,
+    `${toPrintable(toQuestionText(explanation))}\n`,
     toSection('checks', checks.map(toCheckLine)),
     toSection('grants considered', grants.map(toGrantLine)),
     toSection('policies', policies.flatMap(toPolicyLines)),
-    `${toDecisionText(decision, explanation.now)}\n`,
+    `${toPrintable(toDecisionText(decision, explanation.now))}\n`,
   ];
   return sections.filter((section) => section !== '').join('\n');
 }
@@ -53,8 +54,8 @@ function toQuestionText({ zone, request, now }: Explanation): string {
   return `${principal.applicationID} ${what}, ${who}, in zone ${zone}, at ${new Date(now).toISOString()}`;
 }
 
-function toSection(title: string, lines: readonly string[]): string {
-  return lines.length === 0 ? '' : `${title}\n${lines.map((line) => `  ${line}\n`).join('')}`;
+export function toSection(title: string, lines: readonly string[]): string {
+  return lines.length === 0 ? '' : `${title}\n${lines.map((line) => `  ${toPrintable(line)}\n`).join('')}`;
 }
 
 const MARKS = { pass: '✓', fail: '✗', skipped: '-' } as const;

@@ -42,6 +42,10 @@ const GATEWAY_FLAGS: readonly (readonly [flags: string, description: string])[] 
   ['--admin <address>', 'where /health, /ready and /metrics are served'],
   ['--tls-cert <file>', 'PEM certificate chain of the listeners; without it they speak plain HTTP'],
   ['--tls-key <file>', 'PEM key of the certificate'],
+  [
+    '--public-url <url...>',
+    'scheme, host and port at which clients reach it, which DPoP proofs must name; without it what a request says is taken',
+  ],
   ['--allow-upstream-range <cidr...>', 'with --edge: address ranges, private ones too, that upstreams may be in'],
   ['--drain <seconds>', 'how long requests under way may take when the gateway ends'],
   ['--log-level <level>', 'how much to log, on standard error'],
@@ -80,7 +84,10 @@ function addSTS(program: Command, session: Session): void {
     .option('--listen <address>', 'where to listen; plain HTTP on a loopback address only', '127.0.0.1:7400')
     .option('--tls-cert <file>', 'PEM certificate chain; read again when it changes')
     .option('--tls-key <file>', 'PEM key of the certificate')
-    .option('--data <dir>', 'folder of the store', '/var/lib/caracal')
+    .option('--data <dir>', 'folder of the embedded store', '/var/lib/caracal')
+    .option('--store <url>', 'keep the store in PostgreSQL, such as postgres://caracal@db.example.com/caracal')
+    .option('--store-keys <dir>', 'with --store: folder of its keys, the same for every replica')
+    .option('--store-password-file <file>', 'with --store: file of the password (default: PGPASSWORD)')
     .option('--controller <namespace/name>', 'ServiceAccount that may ask what is programmed')
     .option(
       '--allow-jwks-range <cidr>',

@@ -1,4 +1,5 @@
 /** What starts a role: passed in by the entry point, so that the command line itself imports no role. */
+import type { PostgresAddress } from '../store/postgres/address.ts';
 import type { FolderSource } from '../up/source.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -18,11 +19,21 @@ export interface ClusterStart {
   readonly logLevel: LogLevel;
 }
 
+export interface DatabaseStart {
+  readonly address: PostgresAddress;
+  /** Folder. */
+  readonly keys: string;
+  /** Undefined: PGPASSWORD, if any. */
+  readonly passwordFile: string | undefined;
+}
+
 export interface STSStart extends ClusterStart {
   readonly listen: { readonly host: string; readonly port: number };
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
-  /** Folder of the store. */
+  /** Folder of the embedded store. */
   readonly data: string;
+  /** Where the store is instead; undefined: embedded. */
+  readonly database: DatabaseStart | undefined;
   /** The ServiceAccount that may ask what is programmed. */
   readonly controller: { readonly namespace: string; readonly name: string } | undefined;
   readonly allowJWKSRanges: readonly string[];

@@ -1,5 +1,6 @@
 /** `caracal sts`: reads the flags of the STS on a cluster. */
 import { resolve } from 'node:path';
+import { parsePostgresAddress } from '../store/postgres/address.ts';
 import { parseListen } from './listen.ts';
 import { findOPA, opaCache } from './opaBinary.ts';
 import { CommandError } from './runtime.ts';
@@ -16,6 +17,9 @@ export interface STSOptions {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly data: string;
+  readonly store?: string;
+  readonly storeKeys?: string;
+  readonly storePasswordFile?: string;
   readonly controller?: string;
   readonly allowJwksRange: readonly string[];
 }
@@ -30,6 +34,7 @@ export async function runSTS(options: STSOptions, starters: Starters, runtime: R
       listen: parseListen(options.listen, '--listen'),
       tls: parseTLS(options, path),
       data: path(options.data),
+      database: parseDatabase(options, path),
       controller: parseController(options),
       allowJWKSRanges: options.allowJwksRange,
       opa: await findOPA(options.opa, runtime),
@@ -58,6 +63,27 @@ function parseTLS({ tlsCert, tlsKey }: STSOptions, path: (file: string) => strin
     throw new CommandError('--tls-cert and --tls-key go together: give both', 2);
   }
   return { certFile: path(tlsCert), keyFile: path(tlsKey) };
+}
+
+/** Undefined: the embedded store. The URL is in no message, since it may hold a password. */
+function parseDatabase({ store, storeKeys, storePasswordFile }: STSOptions, path: (file: string) => string) {
+  if (store === undefined) {
+    if (storeKeys === undefined && storePasswordFile === undefined) return undefined;
+    throw new CommandError('--store-keys and --store-password-file go with --store: name the database as well', 2);
+  }
+  if (storeKeys === undefined) {
+    throw new CommandError('--store needs --store-keys: the folder of its keys, which are never in the database', 2);
+  }
+  const passwordFile = storePasswordFile === undefined ? undefined : path(storePasswordFile);
+  return { address: parseStore(store), keys: path(storeKeys), passwordFile };
+}
+
+function parseStore(url: string) {
+  try {
+    return parsePostgresAddress(url);
+  } catch (error) {
+    throw new CommandError(`--store ${error instanceof Error ? error.message : 'is no URL'}`, 2, { cause: error });
+  }
 }
 
 /** The ServiceAccount of install/rbac.yaml unless told otherwise. */

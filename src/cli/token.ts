@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { makeServiceAccountToken, parseSeconds } from './serviceAccountToken.ts';
 import { CommandError } from './runtime.ts';
 import type { ExitCode, Runtime } from './runtime.ts';
+import { toPrintable } from './printable.ts';
 import { DEFAULT_DATA } from './storeFile.ts';
 import { toTable } from './table.ts';
 
@@ -177,7 +178,7 @@ function printRefusal({ status, body }: TokenAnswer, { output, data }: TokenOpti
     ...[member('error_description')].filter((line) => line !== undefined),
     ...toWhy(member('decision_id'), member('requestId'), data),
   ];
-  err(lines.map((line) => `${line}\n`).join(''));
+  err(lines.map((line) => `${toPrintable(line)}\n`).join(''));
 }
 
 /** Where the rest is told: a decision is on record, what else was wrong only in the STS's log. */

@@ -3,6 +3,7 @@ import type { Problem } from '../up/problem.ts';
 import { toProblemLine } from '../up/problem.ts';
 import type { Summary, Transition } from '../up/summaries.ts';
 import type { UpReady } from './starters.ts';
+import { toPrintable } from './printable.ts';
 import { toTable } from './table.ts';
 
 export interface UpVoice {
@@ -20,12 +21,12 @@ export function toTextVoice(data: string): UpVoice {
   return {
     toError: true,
     ready: (ready, summaries) => toReadyText(ready, data, summaries),
-    transition: toTransitionLine,
+    transition: (transition) => toLine(toTransitionText(transition)),
     problems: (before, after) => [
-      ...missing(after, before).map((problem) => `refused: ${toProblemLine(problem)}\n`),
-      ...missing(before, after).map((problem) => `mended: ${toProblemLine(problem)}\n`),
+      ...missing(after, before).map((problem) => toLine(`refused: ${toProblemLine(problem)}`)),
+      ...missing(before, after).map((problem) => toLine(`mended: ${toProblemLine(problem)}`)),
     ],
-    notes: (before, after) => missing(after, before).map((note) => `note: ${toProblemLine(note)}\n`),
+    notes: (before, after) => missing(after, before).map((note) => toLine(`note: ${toProblemLine(note)}`)),
   };
 }
 
@@ -69,12 +70,16 @@ function toReadyText(ready: UpReady, data: string, summaries: readonly Summary[]
   return `${served}\n${objects}${next}\nWatching for changes; end with Ctrl-C.\n`;
 }
 
-function toTransitionLine({ summary, before, gone }: Transition): string {
+function toLine(text: string): string {
+  return `${toPrintable(text)}\n`;
+}
+
+function toTransitionText({ summary, before, gone }: Transition): string {
   const object = `${summary.kind} ${summary.namespace}/${summary.name}`;
-  if (gone) return `${object}: gone\n`;
+  if (gone) return `${object}: gone`;
   const was = before && before.status !== '' ? ` (was ${toWord(before)})` : '';
   const why = summary.status === 'True' ? '' : `: ${summary.message}`;
-  return `${object}: ${toWord(summary)}${was}${why}\n`;
+  return `${object}: ${toWord(summary)}${was}${why}`;
 }
 
 function toWord({ kind, status, reason }: Summary): string {

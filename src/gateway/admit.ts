@@ -1,10 +1,11 @@
-/** Whether a request passes: bearer → verify → freshness → authority → operation → scopes. The first that fails is the answer. */
+/** Whether a request passes: mandate → freshness → verify → possession → authority → operation → scopes → spend. The first that fails is the answer. */
 import type { MandateClaims } from '../authority/claims.ts';
 import type { CanonicalRequest } from '../http/canonical.ts';
 import type { MandateProblem } from '../tokens/verify.ts';
-import type { FailureBudget } from './failureBudget.ts';
 import type { GatewayMetrics } from './metrics.ts';
+import { askForMandate, checkPossession, isBound, type PossessionPorts, type Presented } from './possession.ts';
 import { refuse, type Refusal } from './refusal.ts';
+import { isSingleUse, spend } from './singleUse.ts';
 import type { GatewayZone } from './zone.ts';
 import type { ServedResource, Standing } from './zoneState.ts';
 
@@ -16,8 +17,7 @@ export interface Admission {
   readonly zone: GatewayZone;
 }
 
-export interface AdmitPorts {
-  readonly failures: FailureBudget;
+export interface AdmitPorts extends PossessionPorts {
   readonly metrics: GatewayMetrics;
   now(): number;
 }
@@ -25,31 +25,38 @@ export interface AdmitPorts {
 /** A value in the common case: a promise only where the STS has to be asked. */
 export function admit(
   request: CanonicalRequest,
-  authorization: string | undefined,
-  source: string,
+  presented: Presented,
   target: { readonly zone: GatewayZone; readonly served: ServedResource },
   ports: AdmitPorts,
 ): Admission | Refusal | Promise<Admission | Refusal> {
   const { zone, served } = target;
-  const token = readBearer(authorization);
+  const { authorization, source } = presented;
+  if (authorization === undefined) return askForMandate(served, ports);
+  const token = readMandate(authorization);
   if (typeof token !== 'string') return token;
   if (!zone.isFresh()) return STALE;
   const verified = verify(token, served, source, ports);
   if ('type' in verified) return verified;
+  if (isBound(authorization, verified, served)) {
+    const refusal = checkPossession(request, token, verified, presented, ports);
+    if (refusal) return refusal;
+  }
   const standing = zone.standing(verified, token);
-  const decide = (known: Standing): Admission | Refusal =>
-    checkStanding(known, zone) ??
-    checkOperation(request, verified, served) ?? { type: 'admission', claims: verified, token, served, zone };
+  const decide = (known: Standing): Admission | Refusal | Promise<Admission | Refusal> => {
+    const refusal = checkStanding(known, zone) ?? checkOperation(request, verified, served);
+    if (refusal) return refusal;
+    const admission: Admission = { type: 'admission', claims: verified, token, served, zone };
+    return isSingleUse(verified, served) ? spend(admission, ports.now()) : admission;
+  };
   return typeof standing === 'string' ? decide(standing) : standing.then(decide);
 }
 
 const STALE = refuse('sts_unavailable', 'the gateway cannot prove that what it knows is fresh', { retryAfter: 1 });
 
-/** RFC 6750 §2.1, exactly: one scheme, one space, one token. */
-function readBearer(authorization: string | undefined): string | Refusal {
-  if (authorization === undefined) return refuse('missing_token', 'send a mandate as Authorization: Bearer');
-  const [, token] = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(authorization) ?? [];
-  return token ?? refuse('invalid_token', 'Authorization must be Bearer, one space and the mandate');
+/** RFC 6750 §2.1, RFC 9449 §7.1, exactly: one scheme, one space, one token. */
+function readMandate(authorization: string): string | Refusal {
+  const [, token] = /^(?:Bearer|DPoP) ([A-Za-z0-9._~+/=-]+)$/i.exec(authorization) ?? [];
+  return token ?? refuse('invalid_token', 'Authorization must be Bearer or DPoP, one space and the mandate');
 }
 
 function verify(token: string, served: ServedResource, source: string, ports: AdmitPorts): MandateClaims | Refusal {

@@ -88,6 +88,7 @@ async function toConfig(flags: Flags, io: CommandIO): Promise<GatewayConfig> {
     ...(flags.admin && { admin: flags.admin }),
     ...(tls && { tls }),
     allowUpstreamRanges: flags.allowUpstreamRanges,
+    publicOrigins: flags.publicOrigins,
     drainMs: flags.drainMs,
   };
 }

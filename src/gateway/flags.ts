@@ -24,6 +24,12 @@ export const FLAGS = {
   admin: { type: 'string', value: 'LISTEN', help: 'where /health, /ready and /metrics are' },
   'tls-cert': { type: 'string', value: 'FILE', help: 'PEM certificate chain: listeners speak TLS' },
   'tls-key': { type: 'string', value: 'FILE', help: 'PEM key of the certificate' },
+  'public-url': {
+    type: 'string',
+    multiple: true,
+    value: 'URL',
+    help: 'scheme, host and port at which clients reach it, which DPoP proofs must name; repeat for more (default: what a request says)',
+  },
   'allow-upstream-range': {
     type: 'string',
     multiple: true,
@@ -55,6 +61,7 @@ export interface Flags {
   readonly stsCA: string | undefined;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly allowUpstreamRanges: readonly string[];
+  readonly publicOrigins: readonly string[];
   readonly drainMs: number;
   readonly logLevel: LogLevel;
 }
@@ -72,6 +79,7 @@ export function parseFlags(argv: readonly string[]): Flags {
     stsCA: values['sts-ca'],
     tls: parseTLS(values['tls-cert'], values['tls-key']),
     allowUpstreamRanges: parseRanges(values['allow-upstream-range'] ?? []),
+    publicOrigins: (values['public-url'] ?? []).map(parseOrigin),
     drainMs: parseSeconds(values.drain ?? '10'),
     logLevel: parseLevel(values['log-level'] ?? 'info'),
   };
@@ -147,6 +155,14 @@ function parseAddress(text: string, flag: string): Address {
 function parseURL(text: string): string {
   if (/^https?:\/\/[^/?#@]+(\/[^?#]*)?$/.test(text) && URL.canParse(text)) return text.replace(/\/+$/, '');
   throw new FlagError(`--sts "${text}" must be an http or https URL`);
+}
+
+function parseOrigin(text: string): string {
+  const origin = URL.canParse(text) ? new URL(text).origin : '';
+  if (/^https?:/.test(origin) && (text === origin || text === `${origin}/`)) return origin;
+  throw new FlagError(
+    `--public-url "${text}" must be scheme, host and port of an http or https URL, in lower case, such as https://orders.example`,
+  );
 }
 
 function parseTLS(certFile: string | undefined, keyFile: string | undefined): Flags['tls'] {

@@ -1,5 +1,6 @@
 /** The gateway: zones followed by the feed, listeners in front of apps and at the edge, started and stopped in order. */
 import { uuidv7, type Clock, type RandomBytes } from '../authority/clock.ts';
+import { createDPoPVerifier } from '../tokens/dpop.ts';
 import { createActiveRequests } from './active.ts';
 import { createAdminHandler, type GatewayReadiness } from './admin.ts';
 import { createFailureBudget } from './failureBudget.ts';
@@ -34,6 +35,8 @@ export interface GatewayConfig {
   readonly tls?: ListenerTLS;
   /** CIDR ranges, private ones too, that an edge may dial. */
   readonly allowUpstreamRanges: readonly string[];
+  /** Origins at which clients reach it, for DPoP proofs; none: the scheme of its listener and the Host that they send. */
+  readonly publicOrigins?: readonly string[];
   /** What requests under way get when the gateway stops. */
   readonly drainMs: number;
 }
@@ -68,6 +71,8 @@ export function createGateway(config: GatewayConfig, given: GatewayPorts): Gatew
   const ready = () => (isStopping ? { ready: false, reason: 'it is stopping' } : toReadiness(config, zones));
   const serving: ServePorts = {
     ...{ ...ports, metrics, active, failures: createFailureBudget(clock), now: () => clock.now() },
+    dpop: createDPoPVerifier(ports),
+    publicOrigins: config.publicOrigins ?? [],
     proto: config.tls ? 'https' : 'http',
     isStopping: () => isStopping,
   };

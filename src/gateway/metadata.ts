@@ -1,5 +1,6 @@
 /** Protected resource metadata (RFC 9728), for Resources whose identifier is an https URL. */
 import type { ServerResponse } from 'node:http';
+import { DPOP_ALG } from '../tokens/dpop.ts';
 import type { ServedResource } from './zoneState.ts';
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
@@ -27,6 +28,8 @@ export function sendMetadata(
     authorization_servers: [issuer],
     scopes_supported: resource.scopes,
     bearer_methods_supported: ['header'],
+    dpop_signing_alg_values_supported: [DPOP_ALG],
+    ...(resource.proof_of_possession === 'Required' && { dpop_bound_access_tokens_required: true }),
   });
   response.writeHead(200, {
     'Content-Type': 'application/json',

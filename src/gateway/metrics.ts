@@ -28,6 +28,12 @@ export const METRICS = [
     labels: ['result'],
   },
   {
+    name: 'caracal_gateway_consumptions_total',
+    type: 'counter',
+    help: 'Mandates of single use that the STS was asked to spend, by result.',
+    labels: ['result'],
+  },
+  {
     name: 'caracal_gateway_feed_age_seconds',
     type: 'gauge',
     help: 'Seconds since freshness was proved, per zone.',

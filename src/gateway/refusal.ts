@@ -8,6 +8,15 @@ export const REFUSALS = {
   },
   missing_token: { status: 401, meaning: 'no mandate was sent' },
   invalid_token: { status: 401, meaning: 'the mandate is not valid here, or is no longer in force' },
+  credential_expired_not_renewable: {
+    status: 401,
+    meaning: 'a mandate of single use has less than 35 s left: get another',
+  },
+  invalid_dpop_proof: {
+    status: 401,
+    meaning: 'the mandate is bound to a key, and the DPoP proof of it is missing, wrong or used before',
+  },
+  use_dpop_nonce: { status: 401, meaning: 'the DPoP proof needs the nonce that the answer carries in `DPoP-Nonce`' },
   invalid_zone: { status: 401, meaning: 'the mandate is of another zone' },
   insufficient_scope: { status: 403, meaning: 'the operation needs a scope that the mandate does not carry' },
   operation_not_permitted: { status: 403, meaning: 'the Resource declares no such operation' },
@@ -37,6 +46,8 @@ export interface Refusal {
   readonly scope?: string;
   /** Seconds. */
   readonly retryAfter?: number;
+  /** The mandate must come with a proof (RFC 9449): how, and with which nonce. */
+  readonly dpop?: { readonly algs: string; readonly nonce: string };
   /** For the log only. */
   readonly evidence?: string;
 }
@@ -44,7 +55,7 @@ export interface Refusal {
 export function refuse(
   code: RefusalCode,
   message: string,
-  details: Pick<Refusal, 'scope' | 'retryAfter' | 'evidence'> = {},
+  details: Pick<Refusal, 'scope' | 'retryAfter' | 'dpop' | 'evidence'> = {},
 ): Refusal {
   return { type: 'refusal', code, message, ...details };
 }
@@ -83,6 +94,7 @@ export function sendRefusal(response: ServerResponse, refusal: Refusal, context:
     'Cache-Control': 'no-store',
     'X-Request-Id': context.requestID,
     ...(challenge !== undefined && { 'WWW-Authenticate': challenge }),
+    ...(refusal.dpop && { 'DPoP-Nonce': refusal.dpop.nonce }),
     ...(refusal.retryAfter !== undefined && { 'Retry-After': String(refusal.retryAfter) }),
     ...(context.closes && { Connection: 'close' }),
   });
@@ -109,21 +121,26 @@ function endAfterBody(response: ServerResponse<IncomingMessage>, body: string): 
   request.resume();
 }
 
-/** Bare without credentials; codes of RFC 6750 §3.1 in the header, ours in the body. */
-function toChallenge({ code, scope }: Refusal, { metadataURL }: RefusalContext): string {
+/** Bare without credentials; codes of RFC 6750 §3.1 and RFC 9449 §7.1 in the header, ours in the body. */
+function toChallenge({ code, scope, dpop }: Refusal, { metadataURL }: RefusalContext): string {
   const error = toBearerError(code);
   const parameters = [
     metadataURL !== undefined && `resource_metadata="${metadataURL}"`,
     error !== undefined && `error="${error}"`,
     scope !== undefined && `scope="${scope}"`,
+    dpop && `algs="${dpop.algs}"`,
   ].filter((parameter) => typeof parameter === 'string');
-  return parameters.length === 0 ? 'Bearer' : `Bearer ${parameters.join(', ')}`;
+  const scheme = dpop ? 'DPoP' : 'Bearer';
+  return parameters.length === 0 ? scheme : `${scheme} ${parameters.join(', ')}`;
 }
 
 function toBearerError(code: RefusalCode): string | undefined {
   switch (code) {
     case 'missing_token':
       return undefined;
+    case 'invalid_dpop_proof':
+    case 'use_dpop_nonce':
+      return code;
     case 'invalid_request':
       return 'invalid_request';
     case 'insufficient_scope':

@@ -6,10 +6,11 @@ import { normalizeName, toUpstreamHeaders, type ForwardedValues } from '../http/
 import type { ActiveRequests } from './active.ts';
 import { admit, type Admission, type AdmitPorts } from './admit.ts';
 import { forward, type Upstream } from './forward.ts';
-import { toIdentityHeaders } from './identityHeaders.ts';
+import { toOwnedHeaders } from './identityHeaders.ts';
 import type { GatewayLog } from './log.ts';
 import { isMetadataTarget, sendMetadata } from './metadata.ts';
 import type { GatewayMetrics } from './metrics.ts';
+import type { Presented } from './possession.ts';
 import { refuse, sendRefusal, type Refusal } from './refusal.ts';
 import type { RequestHandler } from './server.ts';
 import type { GatewayZone } from './zone.ts';
@@ -35,7 +36,6 @@ export interface ServePorts extends AdmitPorts {
   readonly log: GatewayLog;
   readonly metrics: GatewayMetrics;
   readonly active: ActiveRequests;
-  readonly proto: 'http' | 'https';
   /** True from the moment the gateway is to stop: connections end with their answer. */
   isStopping(): boolean;
 }
@@ -66,14 +66,14 @@ function handle(call: Call, findTarget: FindTarget): void {
   const { method = '', url: target = '', httpVersion, rawHeaders } = request;
   const parsed = parseRequest({ method, target, httpVersion, rawHeaders });
   if (isProblem(parsed)) return end(call, toRefusal(parsed), {});
-  const headers = readHeaders(rawHeaders);
+  const headers = readHeaders(request);
   if ('type' in headers) return end(call, headers, { parsed });
   const found = findTarget(request);
   if ('type' in found) return end(call, found, { parsed });
   if (method === 'GET' && isMetadataTarget(target, found.served)) {
     return sendMetadata(call.response, found.served, { issuer: found.zone.issuer, requestID: call.requestID });
   }
-  const admitted = admit(parsed, headers.authorization, request.socket.remoteAddress ?? '', found, ports);
+  const admitted = admit(parsed, headers, found, ports);
   if (!(admitted instanceof Promise)) return conclude(call, parsed, found, admitted);
   admitted.then((outcome) => conclude(call, parsed, found, outcome)).catch((error: unknown) => fail(call, error));
   return undefined;
@@ -93,7 +93,7 @@ function toRefusal({ problem, message }: RequestProblem): Refusal {
 }
 
 /** The one Authorization header; headers that only a gateway sets are an attempt when they name a client. */
-function readHeaders(rawHeaders: readonly string[]): { readonly authorization: string | undefined } | Refusal {
+function readHeaders({ rawHeaders, socket }: IncomingMessage): Presented | Refusal {
   let authorization: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!;
@@ -105,7 +105,7 @@ function readHeaders(rawHeaders: readonly string[]): { readonly authorization: s
     if (authorization !== undefined) return refuse('invalid_request', 'more than one Authorization header');
     authorization = rawHeaders[index + 1]!;
   }
-  return { authorization };
+  return { authorization, rawHeaders, source: socket.remoteAddress ?? '' };
 }
 
 function conclude(call: Call, parsed: CanonicalRequest, target: Target, outcome: Admission | Refusal): void {
@@ -150,7 +150,7 @@ function toForwardedValues(
     clientAddress: toAddress(request.socket.remoteAddress),
     newTraceparent: () => `00-${hex(ports.randomBytes(16))}-${hex(ports.randomBytes(8))}-00`,
     upstreamHost: target.host ?? parsed.host,
-    owned: target.tellsIdentity ? toIdentityHeaders(admission.claims) : [],
+    owned: toOwnedHeaders(admission, target.tellsIdentity),
   };
 }
 

@@ -7,7 +7,13 @@ import {
   type RequestOptions,
 } from 'node:http';
 import { Agent as HTTPSAgent, request as httpsRequest } from 'node:https';
-import type { FeedAck, RevalidateRequest, RevalidateResponse } from '../authority/feed.ts';
+import type {
+  ConsumeRequest,
+  ConsumeResponse,
+  FeedAck,
+  RevalidateRequest,
+  RevalidateResponse,
+} from '../authority/feed.ts';
 
 export interface STSEndpoint {
   /** Where the STS is reached: its issuer, or an address inside. */
@@ -24,6 +30,8 @@ export interface STSClient {
   acknowledge(ack: FeedAck): Promise<number | undefined>;
   /** Rejects with STSRefused where the STS answered otherwise. */
   revalidate(request: RevalidateRequest): Promise<RevalidateResponse>;
+  /** Likewise; `withinMs` from now. Any other failure leaves open whether the mandate was spent. */
+  consume(request: ConsumeRequest, withinMs: number): Promise<ConsumeResponse>;
   /** The response of an open feed stream. */
   openFeed(lastEventID: string | undefined, signal: AbortSignal): Promise<IncomingMessage>;
   close(): void;
@@ -40,6 +48,7 @@ export class STSRefused extends Error {
 
 const CALL_MS = 2000;
 const OPEN_MS = 5000;
+const CONSUMING_SOCKETS = 32;
 const MAX_ANSWER_BYTES = 64 * 1024;
 
 /** Throws TypeError where its token would leave the machine in the clear. */
@@ -49,9 +58,11 @@ export function createSTSClient(endpoint: STSEndpoint): STSClient {
     throw new TypeError(`the STS at ${endpoint.url} must be https: the gateway's token goes there`);
   const isTLS = base.protocol === 'https:';
   const trust = endpoint.ca === undefined ? {} : { ca: endpoint.ca };
-  const agent = isTLS
-    ? new HTTPSAgent({ keepAlive: true, maxSockets: 4, ...trust })
-    : new HTTPAgent({ keepAlive: true, maxSockets: 4 });
+  const newAgent = (maxSockets: number) =>
+    isTLS ? new HTTPSAgent({ keepAlive: true, maxSockets, ...trust }) : new HTTPAgent({ keepAlive: true, maxSockets });
+  const agent = newAgent(4);
+  // One question for each request: they must not stand in the way of the acknowledgements that freshness is proved by.
+  const consuming = newAgent(CONSUMING_SOCKETS);
   const query = `zone_id=${encodeURIComponent(endpoint.zoneID)}`;
 
   const send = async (method: string, path: string, options: RequestOptions): Promise<ClientRequest> => {
@@ -61,10 +72,11 @@ export function createSTSClient(endpoint: STSEndpoint): STSClient {
     return isTLS ? httpsRequest(url, all) : httpRequest(url, all);
   };
 
-  const call = async (path: string, body: unknown): Promise<Answer> => {
+  const call = async (path: string, body: unknown, over = agent, withinMs = CALL_MS): Promise<Answer> => {
     const text = JSON.stringify(body);
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
-    const request = await send('POST', path, { agent, headers, signal: AbortSignal.timeout(CALL_MS) });
+    const signal = AbortSignal.timeout(withinMs);
+    const request = await send('POST', path, { agent: over, headers, signal });
     const response = await answerOf(request, text);
     const answer = await readAnswer(response);
     if (response.statusCode !== 200 && response.statusCode !== 204) throw new STSRefused(response.statusCode ?? 0);
@@ -77,6 +89,9 @@ export function createSTSClient(endpoint: STSEndpoint): STSClient {
     async revalidate(request) {
       const { text } = await call('/v1/mandates/revalidate', request);
       return parseRevalidation(text, request.mandates.length);
+    },
+    async consume(request, withinMs) {
+      return parseConsumption((await call('/v1/mandates/consume', request, consuming, withinMs)).text);
     },
     async openFeed(lastEventID, signal) {
       const headers = {
@@ -91,7 +106,10 @@ export function createSTSClient(endpoint: STSEndpoint): STSClient {
       response.destroy();
       throw new STSRefused(response.statusCode ?? 0);
     },
-    close: () => agent.destroy(),
+    close() {
+      agent.destroy();
+      consuming.destroy();
+    },
   };
 }
 
@@ -130,4 +148,10 @@ function parseRevalidation(text: string, count: number): RevalidateResponse {
   if (!isWhole || !value.results!.every(({ valid }) => typeof valid === 'boolean'))
     throw new Error('the STS gave no answer for each mandate');
   return value as RevalidateResponse;
+}
+
+function parseConsumption(text: string): ConsumeResponse {
+  const value = JSON.parse(text) as Partial<ConsumeResponse>;
+  if (typeof value.consumed === 'boolean') return value as ConsumeResponse;
+  throw new Error('the STS did not say whether the mandate was consumed');
 }

@@ -1,6 +1,7 @@
 /** One zone as a gateway sees it: what its feed says, whether that is fresh, and which mandates are still in force. */
 import type { Clock, RandomBytes } from '../authority/clock.ts';
 import type { MandateClaims } from '../authority/claims.ts';
+import { createConsumption, type Consumed } from './consumption.ts';
 import { createFeedLink } from './feed/link.ts';
 import { createFreshness } from './freshness.ts';
 import type { GatewayLog } from './log.ts';
@@ -22,6 +23,8 @@ export interface GatewayZone {
   isFrozen(): boolean;
   /** Whether the verified mandate is still in force; a value in the common case, a promise of at most a second else. */
   standing(claims: MandateClaims, token: string): Standing | Promise<Standing>;
+  /** Spends a mandate of single use, at the STS. */
+  consume(claims: MandateClaims, token: string): Promise<Consumed>;
   close(): void;
 }
 
@@ -44,6 +47,7 @@ export function createGatewayZone(config: GatewayZoneConfig, ports: GatewayZoneP
   const freshness = createFreshness(clock, () => Buffer.from(ports.randomBytes(16)).toString('base64url'));
   const state = createZoneState(config);
   const revalidation = createRevalidation({ sts, clock, epoch: () => state.epochs.current() });
+  const consumption = createConsumption({ sts, clock, epoch: () => state.epochs.current() });
   const link = createFeedLink(state.listener, {
     sts,
     freshness,
@@ -86,6 +90,12 @@ export function createGatewayZone(config: GatewayZoneConfig, ports: GatewayZoneP
     },
     isFrozen: () => state.config()?.frozen === true,
     standing: (claims, token) => state.standing(claims) ?? settle(claims, token),
+    async consume({ jti }, token) {
+      const consumed = await consumption.consume(jti, token);
+      metrics.count('caracal_gateway_consumptions_total', consumed);
+      if (consumed === 'ended') state.remember(jti, 'ended');
+      return consumed;
+    },
     close() {
       link.close();
       sts.close();

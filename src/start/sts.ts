@@ -1,16 +1,14 @@
 /** The STS on a cluster: its watches, its store and its policy engine, wired and run until it is asked to end. */
-import { join } from 'node:path';
 import { untilStopped } from '../cli/runtime.ts';
 import type { Runtime } from '../cli/runtime.ts';
 import type { STSStart } from '../cli/starters.ts';
-import { STORE_FILE } from '../cli/storeFile.ts';
 import { createKubeSource } from '../kube/source.ts';
 import { createKubeWorkloadDirectory } from '../kube/workloads.ts';
 import { createPolicyEngine } from '../policy/workers.ts';
-import { openSQLiteStore } from '../store/sqlite.ts';
 import { createSTS } from '../sts/sts.ts';
 import { connectCluster } from './cluster.ts';
 import { createClosing } from './closing.ts';
+import { openStore } from './store.ts';
 
 export async function startSTS(start: STSStart, runtime: Runtime): Promise<void> {
   const { clock, randomBytes } = runtime;
@@ -18,7 +16,7 @@ export async function startSTS(start: STSStart, runtime: Runtime): Promise<void>
   try {
     const { client, reflector, opa, log } = await connectCluster(start, 'sts', runtime);
     closing.add(() => client.close());
-    const store = closing.closes(await openSQLiteStore({ path: join(start.data, STORE_FILE), clock, randomBytes }));
+    const store = closing.closes(await openStore(start, runtime));
     const source = closing.closes(createKubeSource({ namespace: start.namespace }, reflector));
     const workloads = closing.closes(createKubeWorkloadDirectory({}, reflector));
     const policies = closing.closes(createPolicyEngine({ opa, clock }));

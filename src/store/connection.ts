@@ -1,15 +1,9 @@
 /** The store's thread as promises: each request is answered, or rejects when the thread cannot or is gone. */
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../authority/clock.ts';
+import type { Connection } from './engineStore.ts';
 import type { FromWorker, Method, Methods, ToWorker, WorkerConfig } from './protocol.ts';
 import { StoreUnavailable } from './store.ts';
-
-export interface Connection {
-  /** Rejects with StoreUnavailable. */
-  ask<M extends Method>(method: M, request: Methods[M]['request']): Promise<Methods[M]['answer']>;
-  /** Ends the thread once it answered; later requests reject. */
-  close(): Promise<void>;
-}
 
 interface Waiting {
   resolve(value: never): void;

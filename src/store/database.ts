@@ -9,7 +9,7 @@ import { migrate } from './migrations.ts';
 import { prepareRuntime } from './runtimeState.ts';
 import type { Seal } from './seal.ts';
 import { checkSealProof, makeSeal, readSeal, sealKeyPath } from './sealKey.ts';
-import { raised } from './zoneHead.ts';
+import { outdated } from './zoneHead.ts';
 
 export interface OpenOptions {
   readonly path: string;
@@ -29,6 +29,9 @@ export interface Database {
   readonly seal: Seal;
   close(): void;
 }
+
+/** The change of an epoch that outdates all before it, as JSON. */
+export const EVERYTHING = JSON.stringify({ all: true, applications: [], resources: [] });
 
 export type Statements = ReturnType<typeof prepareStatements>;
 
@@ -99,15 +102,13 @@ function renew(
   return newIncarnation;
 }
 
-/** Above every epoch that there can have been: they begin at the Unix time in seconds, and no zone changes as often. */
 function raiseAll(db: DatabaseSync, seal: Seal, now: number): void {
   const statements = { ...prepareHeads(db), ...prepareEpochs(db) };
-  const change = JSON.stringify({ all: true, applications: [], resources: [] });
-  for (const head of readHeads(statements, seal)) {
-    if (head.epoch === 0) continue;
-    const { zoneUID, epoch } = raised({ ...head, epoch: Math.max(head.epoch, Math.floor(now / 1000) - 1) }, '', now);
-    writeHead(statements, seal, { ...head, epoch, digest: '' });
-    statements.insertEpoch.run(zoneUID, epoch, '', change, now);
+  for (const head of readHeads(statements, seal)
+    .filter(({ epoch }) => epoch !== 0)
+    .map((one) => outdated(one, now))) {
+    writeHead(statements, seal, head);
+    statements.insertEpoch.run(head.zoneUID, head.epoch, head.digest, EVERYTHING, now);
   }
 }
 

@@ -12,6 +12,8 @@ export interface GroupOptions<Item, Outcome> {
   /** How many may wait beyond the group on its way. */
   readonly maxWaiting: number;
   readonly maxGroup: number;
+  /** Whether those that wait behind a group that could not be sent are refused with it. */
+  readonly failsTogether?: boolean;
   /** Makes one group durable: an outcome for each item, in order, or rejects for all. */
   send(items: readonly Item[]): Promise<readonly Outcome[]>;
 }
@@ -34,8 +36,9 @@ export function createGroups<Item, Outcome>(options: GroupOptions<Item, Outcome>
       return;
     }
     sending = true;
-    void sendGroup(waiting.splice(0, options.maxGroup), options).finally(() => {
+    void sendGroup(waiting.splice(0, options.maxGroup), options).then((failure) => {
       sending = false;
+      if (failure && options.failsTogether) for (const { reject } of waiting.splice(0)) reject(failure.error);
       pump();
     });
   };
@@ -61,12 +64,14 @@ export function createGroups<Item, Outcome>(options: GroupOptions<Item, Outcome>
 async function sendGroup<Item, Outcome>(
   group: readonly Waiting<Item, Outcome>[],
   { send }: Pick<GroupOptions<Item, Outcome>, 'send'>,
-): Promise<void> {
+): Promise<{ readonly error: unknown } | undefined> {
   // Never rejects: each item has its own promise.
   try {
     const outcomes = await send(group.map(({ item }) => item));
     group.forEach(({ resolve }, index) => resolve(outcomes[index]!));
+    return undefined;
   } catch (error) {
     group.forEach(({ reject }) => reject(error));
+    return { error };
   }
 }

@@ -1,7 +1,7 @@
 /** The heads of the zones in the embedded store. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { Seal } from './seal.ts';
-import { newHead, parseHeadRow, toHeadRow, type ZoneHead } from './zoneHead.ts';
+import { newHead, parseHeadRow, toHeadColumns, toHeadRow, type ZoneHead } from './zoneHead.ts';
 
 export type HeadStatements = ReturnType<typeof prepareHeads>;
 
@@ -20,11 +20,11 @@ export function prepareHeads(db: DatabaseSync) {
 /** Throws where it was changed by someone without the key. */
 export function readHead({ head }: HeadStatements, seal: Seal, zoneUID: string): ZoneHead {
   const row = head.get(zoneUID);
-  return row ? parseRow(seal, row) : newHead(zoneUID);
+  return row ? parseHeadRow(seal, toHeadColumns(row)) : newHead(zoneUID);
 }
 
 export function readHeads({ heads }: HeadStatements, seal: Seal): readonly ZoneHead[] {
-  return heads.all().map((row) => parseRow(seal, row));
+  return heads.all().map((row) => parseHeadRow(seal, toHeadColumns(row)));
 }
 
 export function writeHead({ writeHead: write }: HeadStatements, seal: Seal, head: ZoneHead): void {
@@ -33,20 +33,4 @@ export function writeHead({ writeHead: write }: HeadStatements, seal: Seal, head
   write.run(
     ...[zoneUID, version, epoch, digest, sequence, entrySeal, baseSequence, baseSeal, revocations, tally, row.seal],
   );
-}
-
-function parseRow(seal: Seal, row: Readonly<Record<string, unknown>>): ZoneHead {
-  return parseHeadRow(seal, {
-    zoneUID: String(row['zone_uid']),
-    version: Number(row['version']),
-    epoch: Number(row['epoch']),
-    digest: String(row['digest']),
-    sequence: Number(row['sequence']),
-    entrySeal: String(row['entry_seal']),
-    baseSequence: Number(row['base_sequence']),
-    baseSeal: String(row['base_seal']),
-    revocations: Number(row['revocations']),
-    tally: String(row['tally']),
-    seal: String(row['seal']),
-  });
 }

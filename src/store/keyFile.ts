@@ -1,7 +1,9 @@
 /** Files beside the store that only their owner reads: the file of before or the new one, never a part. */
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 export function writeWhole(path: string, text: string, mode: number): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const file = openSync(`${path}.new`, 'w', mode);
   try {
     writeSync(file, text);

@@ -57,12 +57,20 @@ function* readChain(db: DatabaseSync, chain: Chain): Generator<string> {
   const records = db.prepare(
     'SELECT position, hash, record FROM decisions WHERE zone_uid = ? AND writer = ? ORDER BY position',
   );
-  const checkpoints = db
-    .prepare('SELECT size, note FROM checkpoints WHERE zone_uid = ? AND writer = ? ORDER BY number')
-    .iterate(zoneUID, writer);
+  const checkpoints = db.prepare(
+    'SELECT size, note FROM checkpoints WHERE zone_uid = ? AND writer = ? ORDER BY number',
+  );
+  yield* toChainLines(chain, records.iterate(zoneUID, writer), checkpoints.iterate(zoneUID, writer));
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Each checkpoint after the last record that it covers; both in order. */
+export function* toChainLines(chain: Chain, records: Iterable<Row>, notes: Iterable<Row>): Generator<string> {
+  const checkpoints = notes[Symbol.iterator]();
   let checkpoint = checkpoints.next();
   let previous = ROOT.hash;
-  for (const row of records.iterate(zoneUID, writer)) {
+  for (const row of records) {
     const [position, hash] = [Number(row['position']), String(row['hash'])];
     yield toEntryLine({ ...chain, position, previous, hash, record: String(row['record']) });
     previous = hash;

@@ -1,6 +1,7 @@
 /** Messages between the store and its thread: rows in, rows out, each answer under the id of its request. */
 import type { AuthorityRow } from './authorityRows.ts';
 import type { EntryRow, ObjectRow, RuntimeOperation } from './runtimeRows.ts';
+import type { ZoneHead } from './zoneHead.ts';
 
 /** One write; several share a transaction. Records travel as JSON text, so that each is serialised once. */
 export type Operation =
@@ -82,6 +83,10 @@ export interface Methods {
   readonly runtime: {
     readonly request: { readonly zoneUID: string };
     readonly answer: { readonly sequence: number; readonly objects: readonly Pick<ObjectRow, 'record'>[] };
+  };
+  readonly heads: {
+    readonly request: Record<never, never>;
+    readonly answer: readonly Pick<ZoneHead, 'zoneUID' | 'epoch' | 'sequence'>[];
   };
   /** Undefined: some of them were forgotten, or the store never had `after`. */
   readonly runtimeEntries: {

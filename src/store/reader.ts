@@ -5,7 +5,7 @@ import type { DecisionRecord } from '../authority/decision.ts';
 import { prepareDecisionReads, toRecordText } from './database.ts';
 import { findLogged, readLogged, readLogLines, readZones, type LoggedDecision } from './logReads.ts';
 import { readSchemaVersion, SCHEMA_VERSION } from './migrations.ts';
-import { parseDecision } from './sqlite.ts';
+import { parseDecision } from './engineStore.ts';
 import type { Store } from './store.ts';
 
 export interface SQLiteReader extends Pick<Store, 'decision' | 'decisions'> {

@@ -3,7 +3,7 @@ import type { RuntimeEntry, RuntimeObject, RuntimeWrite } from '../authority/run
 import { toForgetAt } from './forgetting.ts';
 import type { Seal } from './seal.ts';
 import { toForged } from './seal.ts';
-import { raised, tallied, type ZoneHead } from './zoneHead.ts';
+import { checkTally, raised, tallied, type ZoneHead } from './zoneHead.ts';
 
 /** A runtime write as it travels to the engine: each object serialised once, the last where one is put twice. */
 export interface RuntimeOperation {
@@ -129,4 +129,43 @@ function sealObject(seal: Seal, row: Omit<ObjectRow, 'seal'>): ObjectRow {
 
 function objectFields({ zoneUID, kind, id, sequence, forgetAt, record }: Omit<ObjectRow, 'seal'>) {
   return [zoneUID, kind, id, sequence, forgetAt, record];
+}
+
+/** Throws where an object was changed, is gone, or came back. */
+export function toState(seal: Seal, head: ZoneHead, objects: readonly ObjectRow[]) {
+  for (const row of objects) checkObject(seal, row);
+  const seals = objects.map((row) => row.seal);
+  checkTally(seal, head, seals);
+  return { sequence: head.sequence, objects: objects.map(({ record }) => ({ record })) };
+}
+
+/** Of the first entries that are kept, those from before `before` (Unix milliseconds), never the last there is. */
+export function toForgotten(rows: readonly EntryRow[], lastSequence: number, before: number): readonly EntryRow[] {
+  const kept = rows.findIndex((row) => row.at >= before || row.sequence === lastSequence);
+  return kept < 0 ? rows : rows.slice(0, kept);
+}
+
+type Columns = Readonly<Record<string, unknown>>;
+
+export function toObjectRow(row: Columns): ObjectRow {
+  return {
+    zoneUID: String(row['zone_uid']),
+    kind: String(row['kind']),
+    id: String(row['id']),
+    sequence: Number(row['sequence']),
+    forgetAt: row['forget_at'] === null ? null : Number(row['forget_at']),
+    record: String(row['record']),
+    seal: String(row['seal']),
+  };
+}
+
+export function toEntryRow(row: Columns): EntryRow {
+  return {
+    zoneUID: String(row['zone_uid']),
+    sequence: Number(row['sequence']),
+    epoch: row['epoch'] === null ? null : Number(row['epoch']),
+    at: Number(row['at']),
+    entry: String(row['entry']),
+    seal: String(row['seal']),
+  };
 }

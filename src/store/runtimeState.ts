@@ -5,12 +5,15 @@ import { readHead, writeHead, type HeadStatements } from './heads.ts';
 import {
   checkEntries,
   checkObject,
+  toEntryRow,
+  toForgotten,
+  toObjectRow,
+  toState,
   writeRuntime,
   type EntryRow,
-  type ObjectRow,
   type RuntimeOperation,
 } from './runtimeRows.ts';
-import { checkTally, tallied, type ZoneHead } from './zoneHead.ts';
+import { tallied, type ZoneHead } from './zoneHead.ts';
 
 export type RuntimeStatements = HeadStatements & ReturnType<typeof prepareRuntime>;
 
@@ -53,15 +56,8 @@ export function putRuntime(
 
 /** Throws where an object was changed, is gone, or came back. */
 export function readRuntime(statements: RuntimeStatements, seal: Seal, zoneUID: string) {
-  const head = readHead(statements, seal, zoneUID);
   const objects = statements.objects.all(zoneUID).map(toObjectRow);
-  for (const row of objects) checkObject(seal, row);
-  checkTally(
-    seal,
-    head,
-    objects.map((row) => row.seal),
-  );
-  return { sequence: head.sequence, objects: objects.map(({ record }) => ({ record })) };
+  return toState(seal, readHead(statements, seal, zoneUID), objects);
 }
 
 /** Undefined where some were forgotten, or the state never came as far. Throws where one was changed or is gone. */
@@ -102,34 +98,10 @@ export function forgetEntries(
 ): number {
   const { zoneUID, baseSequence: after, sequence } = head;
   const rows = readEntries(statements, seal, { zoneUID, after, limit }) ?? [];
-  const kept = rows.findIndex((row) => row.at >= before || row.sequence === sequence);
-  const gone = kept < 0 ? rows : rows.slice(0, kept);
+  const gone = toForgotten(rows, sequence, before);
   const last = gone.at(-1);
   if (!last) return 0;
   statements.deleteEntries.run(zoneUID, last.sequence);
   writeHead(statements, seal, { ...head, baseSequence: last.sequence, baseSeal: last.seal });
   return gone.length;
-}
-
-function toObjectRow(row: Readonly<Record<string, unknown>>): ObjectRow {
-  return {
-    zoneUID: String(row['zone_uid']),
-    kind: String(row['kind']),
-    id: String(row['id']),
-    sequence: Number(row['sequence']),
-    forgetAt: row['forget_at'] === null ? null : Number(row['forget_at']),
-    record: String(row['record']),
-    seal: String(row['seal']),
-  };
-}
-
-function toEntryRow(row: Readonly<Record<string, unknown>>): EntryRow {
-  return {
-    zoneUID: String(row['zone_uid']),
-    sequence: Number(row['sequence']),
-    epoch: row['epoch'] === null ? null : Number(row['epoch']),
-    at: Number(row['at']),
-    entry: String(row['entry']),
-    seal: String(row['seal']),
-  };
 }

@@ -1,15 +1,7 @@
 /** The embedded store: SQLite on a thread of its own, durable before it answers, many commits to one write of the disk. */
 import { uuidv7, type Clock, type RandomBytes } from '../authority/clock.ts';
-import type { DecisionRecord } from '../authority/decision.ts';
-import type { AuthorityChange } from '../authority/feed.ts';
-import type { RevocationEntry } from '../authority/revocation.ts';
-import type { RuntimeEntry, RuntimeObject, RuntimeWrite } from '../authority/runtime.ts';
-import { createConnection, type Connection } from './connection.ts';
-import { createGroups, type Groups } from './groups.ts';
-import type { Operation, Outcome, WrittenEntry } from './protocol.ts';
-import { parseEntry, toRuntimeOperation } from './runtimeRows.ts';
-import type { AuthorityRecord, Commit, CommitResult, Store, ZoneEpoch } from './store.ts';
-import { RuntimeEntriesGone, StoreUnavailable } from './store.ts';
+import { createConnection } from './connection.ts';
+import { createEngineStore, type EngineStore } from './engineStore.ts';
 
 export interface SQLiteStoreConfig {
   /** The database file; its folder is made where missing. */
@@ -24,177 +16,21 @@ export interface SQLiteStoreConfig {
   readonly lockTimeoutMs?: number;
 }
 
-export interface SQLiteStore extends Store {
-  /** Since it was opened: transactions are fewer than writes where they came together. */
-  written(): { readonly writes: number; readonly transactions: number };
-}
+export type SQLiteStore = EngineStore;
 
-const MAX_WAITING = 4096;
-const MAX_GROUP = 1024;
 const LOCK_TIMEOUT_MS = 5000;
-const CHECKPOINT_MS = 5000;
 
 /** Rejects with StoreUnavailable where the file cannot be used; the message says why and what to do. */
 export async function openSQLiteStore(config: SQLiteStoreConfig): Promise<SQLiteStore> {
-  const { path, clock, randomBytes, lockTimeoutMs = LOCK_TIMEOUT_MS } = config;
+  const { path, clock, randomBytes, lockTimeoutMs = LOCK_TIMEOUT_MS, maxWaiting, checkpointMs } = config;
   const newIncarnation = uuidv7(clock.now(), randomBytes);
   const connection = createConnection({ path, newIncarnation, lockTimeoutMs }, clock);
   try {
     const incarnation = await connection.ask('open', {});
-    return toStore(incarnation, connection, config);
+    // Its clock is ours.
+    return createEngineStore(connection, { incarnation, maxWaiting, checkpointMs, clockSkewMs: () => 0 });
   } catch (error) {
     await connection.close();
     throw error;
   }
-}
-
-function toStore(
-  incarnation: string,
-  connection: Connection,
-  { maxWaiting = MAX_WAITING, checkpointMs = CHECKPOINT_MS }: Pick<SQLiteStoreConfig, 'maxWaiting' | 'checkpointMs'>,
-): SQLiteStore {
-  const checkpoints = createCheckpoints(connection, checkpointMs);
-  const counts = { writes: 0, transactions: 0 };
-  const groups = createGroups<Operation, Outcome>({
-    maxWaiting,
-    maxGroup: MAX_GROUP,
-    async send(operations) {
-      const outcomes = await connection.ask('write', { operations });
-      counts.writes += operations.length;
-      counts.transactions += 1;
-      checkpoints.arm();
-      return outcomes;
-    },
-  });
-  let closing: Promise<void> | undefined;
-  const write = (operation: Operation): Promise<Outcome> =>
-    closing ? Promise.reject(new StoreUnavailable('the store is closed')) : groups.add(operation);
-  return {
-    incarnation,
-    commit: async (commit) => toCommitResult(await write(toCommitOperation(commit)), commit),
-    raiseEpoch: async (zoneUID, digest, change, revocations = []) =>
-      toZoneEpoch(await write(toRaiseOperation(zoneUID, digest, change, revocations)), zoneUID),
-    ...toReads(connection),
-    written: () => ({ ...counts }),
-    close: () => (closing ??= end(groups, checkpoints, connection)),
-  };
-}
-
-/** What was accepted is written before the file is closed. */
-async function end(
-  groups: Groups<Operation, Outcome>,
-  checkpoints: Checkpoints,
-  connection: Connection,
-): Promise<void> {
-  await groups.drained();
-  checkpoints.disarm();
-  await connection.close();
-}
-
-interface Checkpoints {
-  /** One follows, unless one is under way to it already. */
-  arm(): void;
-  disarm(): void;
-}
-
-/** A checkpoint that cannot be written is written with the next write that can, or when the store is opened. */
-function createCheckpoints(connection: Connection, afterMs: number): Checkpoints {
-  let timer: NodeJS.Timeout | undefined;
-  return {
-    arm() {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        connection.ask('checkpoint', {}).catch(() => undefined);
-      }, afterMs).unref();
-    },
-    disarm: () => clearTimeout(timer),
-  };
-}
-
-function toReads(connection: Connection): Omit<Store, 'incarnation' | 'commit' | 'raiseEpoch' | 'close'> {
-  return {
-    async runtime(zoneUID) {
-      const { sequence, objects } = await connection.ask('runtime', { zoneUID });
-      return { sequence, objects: objects.map(({ record }) => JSON.parse(record) as RuntimeObject) };
-    },
-    async runtimeEntries(zoneUID, after, limit) {
-      const rows = await connection.ask('runtimeEntries', { zoneUID, after, limit });
-      if (!rows) throw new RuntimeEntriesGone(`the runtime entries of zone ${zoneUID} after ${after} are not kept`);
-      return rows.map(parseEntry);
-    },
-    async zoneEpoch(zoneUID) {
-      const row = await connection.ask('zoneEpoch', { zoneUID });
-      return row && { zoneUID, ...row };
-    },
-    async revocations(zoneUID) {
-      const rows = await connection.ask('revocations', { zoneUID });
-      return rows.map(({ epoch, record }) => ({ ...(JSON.parse(record) as RevocationEntry), epoch }));
-    },
-    async authorityRecord(zoneUID, sid) {
-      const text = await connection.ask('authorityRecord', { zoneUID, key: sid });
-      return text === undefined ? undefined : (JSON.parse(text) as AuthorityRecord);
-    },
-    decisionByJTI: async (zoneUID, key) => parseDecision(await connection.ask('decisionByJTI', { zoneUID, key })),
-    decision: async (zoneUID, key) => parseDecision(await connection.ask('decision', { zoneUID, key })),
-    async decisions(zoneUID, limit) {
-      const texts = await connection.ask('decisions', { zoneUID, limit });
-      return texts.map((text) => JSON.parse(text) as DecisionRecord);
-    },
-  };
-}
-
-export function parseDecision(text: string | undefined): DecisionRecord | undefined {
-  return text === undefined ? undefined : (JSON.parse(text) as DecisionRecord);
-}
-
-function toCommitOperation({ decision, consume = [], authorityRecord, runtime }: Commit): Operation {
-  const { id, zoneUID, jti = null, at, outcome } = decision;
-  return {
-    type: 'commit',
-    decision: { id, zoneUID, jti, at, outcome, record: JSON.stringify(decision) },
-    consume,
-    ...(authorityRecord && { authorityRecord: toAuthorityRow(authorityRecord) }),
-    ...(runtime && { runtime: toRuntimeOperation(runtime) }),
-  };
-}
-
-function toRaiseOperation(
-  zoneUID: string,
-  digest: string,
-  change: AuthorityChange,
-  revocations: readonly RevocationEntry[],
-): Operation {
-  const rows = revocations.map((entry) => ({ uid: entry.uid, record: JSON.stringify(entry) }));
-  return { type: 'raiseEpoch', zoneUID, digest, change: JSON.stringify(change), revocations: rows };
-}
-
-function toAuthorityRow(record: AuthorityRecord) {
-  const { zoneUID, sid, expiresAt } = record;
-  return { zoneUID, sid, expiresAt, record: JSON.stringify(record) };
-}
-
-function toCommitResult(outcome: Outcome, { consume, runtime }: Commit): CommitResult {
-  if (outcome.type === 'committed') {
-    const { zoneEpoch, entry } = outcome;
-    return { ok: true, zoneEpoch, ...(entry && runtime && { entry: toEntry(entry, runtime) }) };
-  }
-  if (outcome.type === 'conflict') return { ok: false, conflict: true };
-  if (outcome.type === 'replayed') return { ok: false, replayed: consume![outcome.index]! };
-  throw toBug(outcome);
-}
-
-function toEntry({ sequence, epoch }: WrittenEntry, { puts, change }: RuntimeWrite): RuntimeEntry {
-  return { sequence, puts, ...(epoch !== null && change && { raised: { epoch, change } }) };
-}
-
-function toZoneEpoch(outcome: Outcome, zoneUID: string): ZoneEpoch {
-  if (outcome.type === 'raised') return { zoneUID, ...outcome.row };
-  throw toBug(outcome);
-}
-
-/** The store can be written; what was given to it cannot. */
-function toBug(outcome: Outcome): Error {
-  return new Error(
-    outcome.type === 'refused' ? `the store refused a write: ${outcome.message}` : `unexpected ${outcome.type}`,
-  );
 }

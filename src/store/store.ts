@@ -68,7 +68,8 @@ export interface ZoneEpoch {
 
 /**
  * Durable state of the STS. Every method resolves only after its effect is on disk (group commit).
- * A method rejects with StoreUnavailable when the store cannot be written; nothing then has happened.
+ * A method rejects with StoreUnavailable when the store cannot be written; nothing then has happened, unless the store
+ * was lost between its disk and its answer: what was spent or written then is so, and its caller never acted on it.
  */
 export interface Store {
   /** Random id of this database's life; a restored or new database has another. */
@@ -98,7 +99,19 @@ export interface Store {
   decision(zoneUID: string, id: string): Promise<DecisionRecord | undefined>;
   /** Newest first. */
   decisions(zoneUID: string, limit: number): Promise<readonly DecisionRecord[]>;
+  /** Where each zone is: who has applied less proves nothing. Zones without an epoch and a runtime write are absent. */
+  heads(): Promise<ReadonlyMap<string, Head>>;
+  /** Calls `listener` when heads may have moved, here or at another replica: soon, but not for certain. Returns its end. */
+  onHint(listener: () => void): () => void;
+  /** How far the store's clock is ahead of ours, as last measured (with `heads`). */
+  clockSkewMs(): number;
   close(): Promise<void>;
+}
+
+/** The epoch of a zone (0: none yet), and the sequence of its runtime state. */
+export interface Head {
+  readonly epoch: number;
+  readonly sequence: number;
 }
 
 export class StoreUnavailable extends Error {

@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { openAuditKey } from './auditKey.ts';
 import { checkAuthority, checkRevocations } from './authorityRows.ts';
 import { createFile, openDatabase, toRecordText, type Database } from './database.ts';
-import { readHead } from './heads.ts';
+import { readHead, readHeads } from './heads.ts';
 import { signHeads } from './log.ts';
 import type { FromWorker, Method, Methods, ToWorker, WorkerConfig } from './protocol.ts';
 import { readEntries, readRuntime } from './runtimeState.ts';
@@ -57,6 +57,8 @@ function answer(message: ToWorker): Methods[Method]['answer'] {
       return readRevocations(open, message.request.zoneUID);
     case 'runtime':
       return readRuntime(statements, open.seal, message.request.zoneUID);
+    case 'heads':
+      return readHeads(statements, open.seal);
     case 'runtimeEntries':
       return readEntries(statements, open.seal, message.request);
     case 'decisions': {

@@ -54,6 +54,11 @@ export function raised(head: ZoneHead, digest: string, now: number): ZoneHead {
   return { ...head, epoch: head.epoch === 0 ? Math.floor(now / 1000) : head.epoch + 1, digest };
 }
 
+/** Above every epoch that there can have been: they begin at the Unix time in seconds, and no zone changes as often. */
+export function outdated(head: ZoneHead, now: number): ZoneHead {
+  return raised({ ...head, epoch: Math.max(head.epoch, Math.floor(now / 1000) - 1) }, '', now);
+}
+
 /** Object seals that came and went. */
 export function tallied(seal: Seal, head: ZoneHead, added: readonly string[], removed: readonly string[]): ZoneHead {
   const sum = (seals: readonly string[]) => seals.reduce((total, one) => total + elementOf(seal, one), 0n);
@@ -81,4 +86,21 @@ function elementOf(seal: Seal, objectSeal: string): bigint {
 
 function wrap(value: bigint): bigint {
   return ((value % MODULUS) + MODULUS) % MODULUS;
+}
+
+/** A row as a query returns it. */
+export function toHeadColumns(row: Readonly<Record<string, unknown>>): ZoneHeadRow {
+  return {
+    zoneUID: String(row['zone_uid']),
+    version: Number(row['version']),
+    epoch: Number(row['epoch']),
+    digest: String(row['digest']),
+    sequence: Number(row['sequence']),
+    entrySeal: String(row['entry_seal']),
+    baseSequence: Number(row['base_sequence']),
+    baseSeal: String(row['base_seal']),
+    revocations: Number(row['revocations']),
+    tally: String(row['tally']),
+    seal: String(row['seal']),
+  };
 }

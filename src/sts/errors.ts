@@ -29,6 +29,11 @@ export const ERRORS = {
     statuses: [401],
     meaning: 'the subject token, or the bearer of an endpoint of gateways, is not valid',
   },
+  invalid_dpop_proof: { statuses: [400], meaning: 'the DPoP proof is not one of this request (RFC 9449 §5)' },
+  use_dpop_nonce: {
+    statuses: [400],
+    meaning: 'send the proof again with the nonce of the `DPoP-Nonce` header (RFC 9449 §8)',
+  },
   interaction_required: {
     statuses: [401],
     meaning:

@@ -14,6 +14,7 @@ import { decide, type Decided } from './decisions.ts';
 import { OAuthError, toDenialError, toLimited, toUnavailable } from './errors.ts';
 import type { ExchangePorts } from './exchangePorts.ts';
 import type { BareCommit } from './runtime/runtimes.ts';
+import { proveKey } from './proveKey.ts';
 import { settleHold } from './stepUp/settle.ts';
 import { mint, signingKeyOf, type TokenResponse } from './mandate.ts';
 import { checkTTLCap, parseTokenForm, type TokenForm } from './tokenForm.ts';
@@ -22,6 +23,8 @@ export interface ExchangeCall {
   readonly body: Buffer;
   /** The raw Authorization header, if any. */
   readonly authorization: string | undefined;
+  /** The value of the one DPoP header, if any. */
+  readonly dpop: string | undefined;
   readonly requestID: string;
   /** Remote address, for limits. */
   readonly source: string;
@@ -41,7 +44,10 @@ export async function exchange(call: ExchangeCall, ports: ExchangePorts): Promis
   const form = parseTokenForm(call.body);
   const credentials = readCredentials(form, call.authorization);
   const { client, subject, zone } = await authenticate(form, credentials, call, ports);
-  const request = toRequest(form, client, subject, zone, ports.clock.now());
+  await knowWhatIsNamed(form, zone, ports);
+  const unbound = toRequest(form, client, subject, zone, ports.clock.now());
+  const jkt = proveKey(call, unbound, ports);
+  const request = jkt === undefined ? unbound : { ...unbound, jkt };
   limitMints(zone, ports);
   signingKeyOf(zone, ports);
   const effects = toEffects(client, subject);
@@ -138,6 +144,24 @@ function toRequest(
     ...(login && { login }),
   };
   return withinSession(request, form, from, { snapshot, runtime }, now);
+}
+
+/** What another replica has just written is read once, before its id counts as unknown. */
+async function knowWhatIsNamed(
+  { agentSessionID, delegationEdgeID, challengeID }: TokenForm,
+  { snapshot, runtime }: ServedZone,
+  { runtimes }: ExchangePorts,
+): Promise<void> {
+  const isKnown =
+    (agentSessionID === undefined || runtime.session(agentSessionID) !== undefined) &&
+    (delegationEdgeID === undefined || runtime.edge(delegationEdgeID) !== undefined) &&
+    (challengeID === undefined || runtime.challenge(challengeID) !== undefined);
+  if (isKnown) return;
+  try {
+    await runtimes.refresh(snapshot.uid);
+  } catch (error) {
+    throw toStoreError(error);
+  }
 }
 
 /** Within an agent session, whose authority it is comes from our records of it: the root of its chain. */

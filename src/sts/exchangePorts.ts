@@ -4,6 +4,7 @@ import type { DecisionRecord } from '../authority/decision.ts';
 import type { ZoneSnapshot } from '../authority/snapshot.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { AuthorityRecord, Store } from '../store/store.ts';
+import type { DPoPVerifier } from '../tokens/dpop.ts';
 import type { SigningKey } from '../tokens/mint.ts';
 import type { LRU } from '../tokens/lru.ts';
 import type { SubjectPorts } from './authenticate/subject.ts';
@@ -18,9 +19,10 @@ export interface ExchangePorts {
   readonly authentication: SubjectPorts;
   readonly policies: Pick<PolicyEngine, 'evaluate'>;
   readonly store: Pick<Store, 'commit'>;
-  readonly runtimes: Pick<Runtimes, 'write'>;
+  readonly runtimes: Pick<Runtimes, 'write' | 'refresh'>;
   /** The key that signs for the zone now. */
   signingKey(zone: ZoneSnapshot): SigningKey | undefined;
+  readonly dpop: DPoPVerifier;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   /** By jti: what the store holds too, so that the hot path never asks it. */

@@ -14,7 +14,7 @@ type MintPorts = Pick<ExchangePorts, 'issuer' | 'signingKey'>;
 export interface TokenResponse {
   readonly access_token: string;
   readonly issued_token_type: string;
-  readonly token_type: 'Bearer';
+  readonly token_type: 'Bearer' | 'DPoP';
   readonly expires_in: number;
   readonly scope?: string;
   readonly target_resources: readonly string[];
@@ -33,7 +33,7 @@ export function mint(permit: Permit, zone: ServedZone, record: DecisionRecord, p
   return {
     access_token: sign(claims, key),
     issued_token_type: ACCESS_TOKEN_TYPE,
-    token_type: 'Bearer',
+    token_type: claims.cnf ? 'DPoP' : 'Bearer',
     expires_in: claims.exp - claims.iat,
     ...(claims.scope !== undefined && { scope: claims.scope }),
     target_resources: claims.target ?? [],
@@ -79,6 +79,7 @@ function toClaims(
     ...(sub !== principal.applicationID && { act: { sub: principal.applicationID } }),
     ...(lineage && toChainClaims(lineage)),
     ...(isOnce(record, zone) && { once: true }),
+    ...(request.jkt !== undefined && { cnf: { jkt: request.jkt } }),
     pol: policyDigest,
     epoch: record.epoch,
   };

@@ -33,6 +33,12 @@ export const METRICS = [
     help: 'Mandates that gateways asked about, by `valid`.',
     labels: ['valid'],
   },
+  {
+    name: 'caracal_sts_consumptions_total',
+    type: 'counter',
+    help: 'Mandates of single use that gateways asked to spend, by `consumed`.',
+    labels: ['consumed'],
+  },
   { name: 'caracal_sts_feed_streams', type: 'gauge', help: 'Gateways connected to this replica’s feed.', labels: [] },
   { name: 'caracal_sts_zones', type: 'gauge', help: 'Zones served.', labels: [] },
   {
@@ -49,6 +55,7 @@ export interface STSMetrics {
   exchanged(outcome: string, seconds: number): void;
   unrecorded(): void;
   revalidated(valid: boolean): void;
+  consumed(consumed: boolean): void;
   text(): Promise<string>;
 }
 
@@ -71,6 +78,7 @@ export function createMetrics(sources: MetricSources): STSMetrics {
   const seconds = new Histogram<string>({ ...define('caracal_sts_exchange_seconds'), buckets: BUCKETS });
   const unrecorded = new Counter<string>(define('caracal_sts_refusals_unrecorded_total'));
   const revalidations = new Counter<string>(define('caracal_sts_revalidations_total'));
+  const consumptions = new Counter<string>(define('caracal_sts_consumptions_total'));
   const observe = (name: MetricName, read: () => number) =>
     new Gauge<string>({
       ...define(name),
@@ -88,6 +96,7 @@ export function createMetrics(sources: MetricSources): STSMetrics {
     },
     unrecorded: () => unrecorded.inc(),
     revalidated: (valid) => revalidations.inc({ valid: String(valid) }),
+    consumed: (consumed) => consumptions.inc({ consumed: String(consumed) }),
     text: () => registry.metrics(),
   };
 }

@@ -1,6 +1,7 @@
 /** Would each of these mandates still be issued? Decided anew from the recorded exchange, under the zone as served now. */
 import * as z from 'zod';
 import { isBasisLive } from '../authority/basis.ts';
+import type { MandateClaims } from '../authority/claims.ts';
 import type { DecisionRecord, ExchangeRequest } from '../authority/decision.ts';
 import type { RevalidateRequest, RevalidateResponse } from '../authority/feed.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
@@ -46,17 +47,35 @@ export async function revalidate(
   gateway: Gateway,
   ports: RevalidatePorts,
 ): Promise<RevalidateResponse> {
-  const isReached = await ports.configuration.reached(zoneID, request.min_epoch, BEHIND_MS);
-  const zone = ports.configuration.zone(zoneID);
-  if (!zone) throw new OAuthError('zone_not_found', 'no accepted Zone has this id');
-  if (!isReached) throw new OAuthError('replica_behind', 'this replica has not reached min_epoch');
-  const results = await Promise.all(request.mandates.map((mandate) => judge(mandate, zone, gateway, ports)));
-  return { epoch: zone.epoch, results };
+  const zone = await zoneAt(zoneID, request.min_epoch, ports);
+  const judged = await Promise.all(request.mandates.map((mandate) => judgeMandate(mandate, zone, gateway, ports)));
+  return { epoch: zone.epoch, results: judged.map((one) => (one.valid ? { valid: true } : one)) };
 }
 
-type Judgement = RevalidateResponse['results'][number];
+/** The zone as this replica serves it, once that is `minEpoch` or later. Throws OAuthError. */
+export async function zoneAt(
+  zoneID: string,
+  minEpoch: number,
+  { configuration }: Pick<RevalidatePorts, 'configuration'>,
+): Promise<ServedZone> {
+  const isReached = await configuration.reached(zoneID, minEpoch, BEHIND_MS);
+  const zone = configuration.zone(zoneID);
+  if (!zone) throw new OAuthError('zone_not_found', 'no accepted Zone has this id');
+  if (!isReached) throw new OAuthError('replica_behind', 'this replica has not reached min_epoch');
+  return zone;
+}
 
-async function judge(mandate: string, zone: ServedZone, gateway: Gateway, ports: RevalidatePorts): Promise<Judgement> {
+export type JudgedMandate =
+  | { readonly valid: true; readonly claims: MandateClaims; readonly resource: string }
+  | { readonly valid: false; readonly reason: string };
+
+/** Of a Resource that the gateway serves, well signed, of a decision of ours, and one that would be made again now. */
+export async function judgeMandate(
+  mandate: string,
+  zone: ServedZone,
+  gateway: Gateway,
+  ports: RevalidatePorts,
+): Promise<JudgedMandate> {
   const now = ports.now();
   const { snapshot } = zone;
   const resource = snapshot.resources.get(audienceOf(mandate) ?? '');
@@ -64,7 +83,9 @@ async function judge(mandate: string, zone: ServedZone, gateway: Gateway, ports:
   const verifier = verifierFor(snapshot, { issuer: ports.issuer, audience: resource.identifier, use: 'resource' });
   const verdict = verifier.verify(mandate, now);
   if (!verdict.ok) return { valid: false, reason: verdict.problem };
-  return judgeRecorded(verdict.claims.jti, zone, now, ports);
+  const { claims } = verdict;
+  const judged = await judgeRecorded(claims.jti, zone, now, ports);
+  return judged.valid ? { valid: true, claims, resource: resource.identifier } : judged;
 }
 
 /** Which resource the mandate says it is for; the verifier then checks exactly that. */
@@ -75,6 +96,8 @@ function audienceOf(mandate: string): string | undefined {
   const only: unknown = audience[0];
   return typeof only === 'string' ? only : undefined;
 }
+
+type Judgement = { readonly valid: true } | { readonly valid: false; readonly reason: string };
 
 /** A mandate whose decision this store does not have is none of ours: an earlier store's, or forged. */
 export async function judgeRecorded(

@@ -12,6 +12,7 @@ import {
   type ServiceAccountName,
 } from './authenticate/bearer.ts';
 import type { Configuration, ServedZone } from './configuration.ts';
+import { consume, parseConsumeRequest, type ConsumePorts } from './consume.ts';
 import { OAuthError, toLimited, toUnavailable } from './errors.ts';
 import { exchange, FAILURES_PER_MINUTE } from './exchange.ts';
 import type { ExchangePorts } from './exchangePorts.ts';
@@ -27,7 +28,7 @@ import { addSessionRoutes } from './agents/sessions.ts';
 import type { Runtimes } from './runtime/runtimes.ts';
 import type { Challenges } from './stepUp/challenges.ts';
 import { addStepUpRoutes } from './stepUp/routes.ts';
-import { parseRevalidateRequest, revalidate, type RevalidatePorts } from './revalidate.ts';
+import { parseRevalidateRequest, revalidate } from './revalidate.ts';
 import { parseJSONBody, parseZoneQuery, refuseOtherMethods, refuseQuery, TOKEN_PATH } from './server.ts';
 
 export interface Readiness {
@@ -40,7 +41,8 @@ export interface RoutePorts {
   readonly controller: ServiceAccountName | undefined;
   readonly configuration: Configuration;
   readonly exchange: ExchangePorts;
-  readonly revalidate: RevalidatePorts;
+  /** What revalidating needs, and spending too. */
+  readonly mandates: ConsumePorts;
   readonly bearer: BearerPorts;
   readonly runtimes: Runtimes;
   readonly challenges: Challenges;
@@ -72,6 +74,7 @@ function addToken(server: FastifyInstance, ports: RoutePorts): void {
       const call = {
         body: request.body as Buffer,
         authorization: request.headers.authorization,
+        dpop: dpopOf(request),
         requestID: request.id,
         source: toSource(request.ip),
       };
@@ -83,6 +86,10 @@ function addToken(server: FastifyInstance, ports: RoutePorts): void {
       throw error;
     }
   });
+}
+
+function dpopOf({ headers: { dpop } }: FastifyRequest): string | undefined {
+  return typeof dpop === 'string' ? dpop : undefined;
 }
 
 /** RFC 6749 knows no other media type; a charset other than UTF-8 would be a second reading. */
@@ -140,8 +147,14 @@ function addFeed(server: FastifyInstance, ports: RoutePorts): void {
   });
   server.post('/v1/mandates/revalidate', { onRequest, bodyLimit: REVALIDATE_LIMIT }, async (request) => {
     const { gateway, zoneID } = admitted.get(request)!;
-    const answer = await revalidate(parseRevalidateRequest(parseJSONBody(request)), zoneID, gateway, ports.revalidate);
+    const answer = await revalidate(parseRevalidateRequest(parseJSONBody(request)), zoneID, gateway, ports.mandates);
     for (const { valid } of answer.results) ports.metrics.revalidated(valid);
+    return answer;
+  });
+  server.post('/v1/mandates/consume', { onRequest }, async (request) => {
+    const call = { ...admitted.get(request)!, requestID: request.id };
+    const answer = await consume(parseConsumeRequest(parseJSONBody(request)), call, ports.mandates);
+    ports.metrics.consumed(answer.consumed);
     return answer;
   });
 }
@@ -187,17 +200,34 @@ function lastEventID(request: FastifyRequest): string | undefined {
 }
 
 function addAgents(server: FastifyInstance, ports: RoutePorts): void {
-  const { exchange, revalidate: judging, runtimes, issuer, configuration } = ports;
+  const { exchange, mandates: judging, runtimes, issuer, configuration } = ports;
   const { clock, randomBytes, authentication } = exchange;
   const callerPorts = { ...judging, issuer, configuration };
-  const callers = createCallers(server, (request, zoneID) =>
-    withinBudget(request, ports, (now) => authenticateCaller(request.headers.authorization, zoneID, now, callerPorts)),
-  );
+  const callers = createCallers(server, async (request, zoneID) => {
+    const { authorization } = request.headers;
+    const caller = await withinBudget(request, ports, (now) =>
+      authenticateCaller(authorization, zoneID, now, callerPorts),
+    );
+    await knowWhatIsNamed(request, caller.zone, runtimes);
+    return caller;
+  });
   const change = { runtimes, clock, randomBytes };
   addSessionRoutes({ ...change, callers, authentication });
   addDelegationRoutes({ ...change, callers });
   const { authorityRecord } = authentication;
   addStepUpRoutes(server, { ...judging, authorityRecord, challenges: ports.challenges, now: () => clock.now() });
+}
+
+/** A read of what another replica has just written; what writes looks for itself. */
+async function knowWhatIsNamed(
+  { method, params }: FastifyRequest,
+  { snapshot, runtime }: ServedZone,
+  runtimes: Runtimes,
+): Promise<void> {
+  const { zone: _, ...ids } = params as Readonly<Record<string, string>>;
+  if (method !== 'GET') return;
+  const isKnown = Object.values(ids).every((id) => runtime.session(id) ?? runtime.edge(id));
+  if (!isKnown) await runtimes.refresh(snapshot.uid);
 }
 
 function addProgrammed(server: FastifyInstance, ports: RoutePorts): void {

@@ -53,14 +53,17 @@ function toRequestID(sent: string | string[] | undefined, { newRequestID }: Serv
 }
 
 /** node:http drops the second of some headers silently: one that decides who asks must be there once. */
-function checkHeaders({ raw }: FastifyRequest): void {
+function checkHeaders({ raw, url }: FastifyRequest): void {
   let authorizations = 0;
+  let proofs = 0;
   for (let index = 0; index < raw.rawHeaders.length; index += 2) {
     const name = raw.rawHeaders[index]!.toLowerCase();
     if (name === 'authorization') authorizations += 1;
-    if (name === 'dpop')
-      throw new OAuthError('invalid_request', 'DPoP is not supported by this version: leave the header out');
+    if (name === 'dpop') proofs += 1;
   }
+  if (proofs > 1) throw new OAuthError('invalid_dpop_proof', 'more than one DPoP header');
+  if (proofs > 0 && url !== TOKEN_PATH)
+    throw new OAuthError('invalid_request', 'this endpoint takes no DPoP proof: leave the header out');
   if (authorizations > 1) throw new OAuthError('invalid_request', 'more than one Authorization header');
 }
 

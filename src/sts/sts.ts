@@ -3,6 +3,7 @@ import { uuidv7 } from '../authority/clock.ts';
 import type { DecisionRecord } from '../authority/decision.ts';
 import type { ReplicaReport } from '../controller/ports.ts';
 import type { AuthorityRecord } from '../store/store.ts';
+import { createDPoPVerifier } from '../tokens/dpop.ts';
 import { createKeySets } from '../tokens/keysets.ts';
 import { createLRU } from '../tokens/lru.ts';
 import type { ServiceAccountName } from './authenticate/bearer.ts';
@@ -11,7 +12,6 @@ import { createConfiguration, type Configuration } from './configuration.ts';
 import { OAuthError } from './errors.ts';
 import type { ExchangePorts } from './exchangePorts.ts';
 import { createFeedHub } from './feed/hub.ts';
-import { createStoreHead, type StoreHead } from './feed/storeHead.ts';
 import { createSigningKeys } from './keys.ts';
 import { createLimiter } from './limits.ts';
 import { createMetrics, type STSMetrics } from './metrics.ts';
@@ -20,6 +20,7 @@ import { toReplicaReport } from './programmed.ts';
 import { recordRefusal } from './refusals.ts';
 import { addRoutes, type Readiness } from './routes.ts';
 import { createExpiry } from './runtime/expiry.ts';
+import { createFollower, type Follower } from './runtime/follower.ts';
 import { createRuntimes } from './runtime/runtimes.ts';
 import { createServer, isLoopback } from './server.ts';
 import { createChallenges, type Challenges } from './stepUp/challenges.ts';
@@ -57,14 +58,14 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   const configuration: Configuration = createConfiguration({ ...ports, runtime: (zoneUID) => runtimes.open(zoneUID) });
   const expiry = createExpiry({ configuration, runtimes, clock, randomBytes, log });
   const keySets = createKeySets({ clock, allowRanges: config.allowJWKSRanges });
-  const storeHead = createStoreHead(store, clock);
+  const follower = createFollower({ store, configuration, runtimes, clock, log });
   const hub = createFeedHub({
     issuer: config.issuer,
     incarnation: store.incarnation,
     clock,
     randomBytes,
     workloads: ports.workloads,
-    isStoreFresh: () => storeHead.isFresh(),
+    isFresh: (zoneUID) => follower.isFresh(zoneUID),
   });
   configuration.onZone((event) => hub.zoneChanged(event));
   const metrics = createMetrics({
@@ -84,20 +85,21 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     controller: config.controller,
     configuration,
     exchange,
-    revalidate: { ...exchange, store, now: () => clock.now() },
+    mandates: { ...exchange, store, now: () => clock.now() },
     bearer: { issuer: config.issuer, workloads: ports.workloads },
     runtimes,
     challenges,
     hub,
     metrics,
     report,
-    readiness: () => toReadiness(served, storeHead),
+    readiness: () => toReadiness(served, follower),
   });
   let unwatch: () => void = () => undefined;
 
   return {
     async start() {
-      await Promise.all([configuration.start(), storeHead.start()]);
+      await configuration.start();
+      await follower.start();
       served = true;
       expiry.start();
       if (config.tls) unwatch = watchCertificate(config.tls, (pair) => setCertificate(server.server, pair), log);
@@ -112,7 +114,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
       expiry.close();
       hub.close();
       await server.close();
-      storeHead.close();
+      follower.close();
       keySets.close();
       await configuration.close();
     },
@@ -159,6 +161,7 @@ function toExchangePorts(
     store,
     runtimes: ports.runtimes,
     signingKey: createSigningKeys(ports.signingKeys, () => clock.now()),
+    dpop: createDPoPVerifier(ports),
     clock,
     randomBytes: ports.randomBytes,
     decisions: createLRU<DecisionRecord>(REMEMBERED_DECISIONS),
@@ -193,9 +196,10 @@ function zoneOf(body: unknown): string {
   return new URLSearchParams(body.toString('utf8')).get('zone_id') ?? '';
 }
 
-function toReadiness(served: boolean, storeHead: StoreHead): Readiness {
+function toReadiness(served: boolean, follower: Follower): Readiness {
   if (!served) return { ready: false, reason: 'the first configuration is not compiled yet' };
-  return storeHead.isFresh() ? { ready: true } : { ready: false, reason: 'the store cannot be read' };
+  const problem = follower.problem();
+  return problem === undefined ? { ready: true } : { ready: false, reason: problem };
 }
 
 function setCertificate(server: object, pair: { readonly cert: Buffer; readonly key: Buffer }): void {

@@ -1,5 +1,5 @@
 /** Reads the manifest files below a list of paths, re-reading and re-parsing only what changed on disk. */
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { readFile, readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { parseManifest } from './manifest.ts';
 import type { ParsedManifest } from './manifest.ts';
@@ -34,8 +34,8 @@ export function createFolderReader(paths: readonly string[], exclude?: string): 
   let cache = new Map<string, Cached>();
   return {
     async read() {
-      const walk: Walk = { found: new Map(), folders: [], broken: [], exclude };
-      for (const path of paths) await visit(path, true, walk);
+      const walk: Walk = { found: new Map(), folders: [], broken: [], seen: new Set(), exclude };
+      for (const path of paths) await visit(path, undefined, walk);
       const next = new Map<string, Cached>();
       const files: ReadFile[] = walk.broken;
       for (const { id, file } of walk.found.values()) {
@@ -54,18 +54,27 @@ interface Walk {
   readonly found: Map<string, Found>;
   readonly folders: string[];
   readonly broken: ReadFile[];
+  /** Real paths: what links lead to more than once is one thing, and a link to a folder above itself is no new one. */
+  readonly seen: Set<string>;
   readonly exclude: string | undefined;
 }
 
-async function visit(path: string, isRoot: boolean, walk: Walk): Promise<void> {
+/** `known`: the real path, empty where it has to be asked for, undefined for a path that was named itself. */
+async function visit(path: string, known: string | undefined, walk: Walk): Promise<void> {
   const id = resolve(path);
+  const isRoot = known === undefined;
   if (id === walk.exclude) return;
   try {
     const info = await stat(id);
+    const real = isRoot || known === '' ? await realpath(id) : known;
+    if (walk.seen.has(real)) return;
+    walk.seen.add(real);
     if (info.isDirectory()) {
       walk.folders.push(id);
-      const names = (await readdir(id)).filter((name) => !name.startsWith('.')).sort();
-      for (const name of names) await visit(join(path, name), false, walk);
+      const entries = (await readdir(id, { withFileTypes: true })).filter(({ name }) => !name.startsWith('.'));
+      for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+        await visit(join(path, entry.name), entry.isSymbolicLink() ? '' : join(real, entry.name), walk);
+      }
     } else if (info.isFile() && (isRoot || /\.(ya?ml|json)$/.test(id))) {
       // Of a file that was named itself, its folder tells when it is replaced.
       if (isRoot) walk.folders.push(dirname(id));

@@ -84,7 +84,7 @@ async function mint(world: BenchWorld, count: number): Promise<string[]> {
 }
 
 /** The upstream runs in a thread of the load generator, so on its core. */
-async function startUpstream(): Promise<{ host: string; terminate: () => Promise<number> }> {
+export async function startUpstream(): Promise<{ host: string; terminate: () => Promise<number> }> {
   const source = `
     const { createServer } = require('node:http');
     const { parentPort } = require('node:worker_threads');
@@ -100,7 +100,7 @@ async function startUpstream(): Promise<{ host: string; terminate: () => Promise
   return { host: `127.0.0.1:${port}`, terminate: () => worker.terminate() };
 }
 
-async function startProtected(world: BenchWorld, upstream: string): Promise<Proxy> {
+export async function startProtected(world: BenchWorld, upstream: string): Promise<Proxy> {
   const file = join(world.folder, 'gateway-token');
   await writeFile(file, await world.serviceAccountToken('gateway', `${world.issuer}/zones/${ZONE}/gateways`), {
     mode: 0o600,

@@ -1,4 +1,5 @@
 /** `caracal check`: the very conditions a cluster would show, as JSON for machines and with lines for people. */
+import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { OPA_PATH as OPA } from '../support/opa.ts';
@@ -165,6 +166,27 @@ describe('caracal check', () => {
     expect(objects.map(summary)).toContain('Application agent: False ReferenceNotPermitted');
     const { out } = await manifests!.run('check');
     expect(out).toContain(`${manifests!.path('a.yaml')}:3: Namespace guest: metadata.labels: other labels in `);
+  });
+
+  it('K-34 writes out what would move or hide text at a terminal, and no name makes a line of its own', async () => {
+    const text = object('Zone', 'shop', 'main', {})
+      .replace('"main"', '"\\u001b[31mmain\\u202e"')
+      .replace('"shop"', '"shop\\nZone  shop  good  True  Ready"');
+    manifests = await writeManifests({ 'zone.yaml': text });
+    const { exit, out } = await manifests.run('check');
+    expect(exit).toBe(1);
+    expect(out).not.toMatch(/[^\P{C}\n]|^Zone {2}shop {2}good/mu);
+    expect(out).toContain('\\u{1b}[31mmain\\u{202e}');
+  });
+
+  it('reads once what links lead to more than once, and does not walk in circles', async () => {
+    manifests = await writeManifests({ 'zone.yaml': ZONE });
+    await mkdir(manifests.path('more'));
+    await symlink('../zone.yaml', manifests.path('more/same.yaml'));
+    await symlink('..', manifests.path('more/loop'));
+    const { exit, out } = await manifests.run('check', '--output', 'json');
+    const { objects } = JSON.parse(out) as { objects: readonly Checked[] };
+    expect([exit, objects.map(({ name, refused }) => [name, refused])]).toEqual([0, [['main', []]]]);
   });
 
   it('warns that a cluster accepts the oldest of objects in conflict', async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DecisionRecord } from '../../src/authority/decision.ts';
+import { toRecordText } from '../../src/cli/explainRecorded.ts';
 import { openSQLiteStore } from '../../src/store/sqlite.ts';
 import { OPA_PATH as OPA } from '../support/opa.ts';
 import { object, writeManifests } from './manifests.ts';
@@ -72,6 +73,24 @@ describe('caracal explain', () => {
     const { out } = await files.run('explain', ...question, '--now', '2026-03-01T00:00:00Z');
     await files.close();
     expect(out).toMatch(/✗ shop\/early \(\S+\): is not in force: NotYetValid: /);
+  });
+
+  it('K-34 writes out control characters in what a policy says', async () => {
+    const rego = 'package caracal.policy.base\n\ndeny contains "no\\u001b[2J\\nallowed"\n';
+    const files = await writeManifests({
+      'shop.yaml': [
+        object('Zone', 'shop', 'main', { policySetRef: { name: 'set' } }),
+        object('PolicySet', 'shop', 'set', { policies: [{ name: 'base' }] }),
+        object('Policy', 'shop', 'base', { rego }),
+        object('Application', 'shop', 'agent', {
+          ...{ zoneRef: { name: 'main' }, identities: [{ serviceAccount: { name: 'agent' } }] },
+        }),
+      ].join('---\n'),
+    });
+    const { exit, out } = await files.run('explain', '--application', 'shop.agent');
+    await files.close();
+    expect([exit, out]).toEqual([1, expect.stringContaining('base: no\\u{1b}[2J\\u{a}allowed\n')]);
+    expect(out).not.toContain('\u001b');
   });
 
   it('permits for a user of the group, as long as policy says', async () => {
@@ -244,3 +263,23 @@ const DENIAL: DecisionRecord = {
     },
   ],
 };
+
+describe('a record of a mandate that was used', () => {
+  const { request: _request, denial: _denial, outcomes: _outcomes, ...rest } = DENIAL;
+  const consumed = { jti: 'm-1', resource: 'resource://api', gateway: 'shop/gateway' };
+  it.each([
+    ['permit', 'spent: it admits no other request'],
+    ['denial', 'refused: it was spent before'],
+  ] as const)('as %s says which, for what, and by which gateway', (outcome, line) => {
+    expect(toRecordText({ ...rest, kind: 'consume', outcome, consumed }, []))
+      .toBe(`decision d-1, zone shop.main, 2026-03-01T12:00:00.000Z
+gateway shop/gateway used mandate m-1 for resource://api
+
+facts
+  request r-1
+  policy sha256:00
+
+${line}
+`);
+  });
+});

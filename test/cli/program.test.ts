@@ -177,6 +177,16 @@ describe('roles on a cluster', () => {
   const wrong: Readonly<Record<string, readonly [args: readonly string[], message: string]>> = {
     'an issuer with a trailing slash': [['sts', '--issuer', 'https://sts.example.com/'], 'without a trailing slash'],
     'an address that is none': [['sts', '--issuer', 'https://s', '--listen', 'here'], '--listen "here" is no address'],
+    'a database that is no URL': [
+      ['sts', '--issuer', 'https://s', '--store', 'db', '--store-keys', 'k'],
+      '--store is no URL',
+    ],
+    'a database with its password': [
+      ['sts', '--issuer', 'https://s', '--store', 'postgres://u:p@db.test/d', '--store-keys', 'k'],
+      '--store holds a password',
+    ],
+    'a database without its keys': [['sts', '--issuer', 'https://s', '--store', 'db'], '--store needs --store-keys'],
+    'keys without a database': [['sts', '--issuer', 'https://s', '--store-keys', 'k'], 'go with --store'],
     'a certificate without its key': [['sts', '--issuer', 'https://s', '--tls-cert', 'c'], 'go together'],
     'a controller that is no ServiceAccount': [
       ['sts', '--issuer', 'https://s', '--controller', 'c'],

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startCluster, type Cluster } from '../support/cluster.ts';
+import { startPostgres } from '../support/postgres.ts';
 import { freePorts } from '../support/ports.ts';
 import { startProcess, until, type OwnedProcess } from '../support/processes.ts';
 import { OPA_PATH as OPA } from '../support/opa.ts';
@@ -107,6 +108,21 @@ describe('the roles on a cluster', () => {
     );
     expect(ofSTS).toMatch(/^caracal_sts_/m);
     expect(ofController).toMatch(/^caracal_controller_leader 1$/m);
+  });
+
+  it('keep the store of the STS in PostgreSQL where they are told to, and its password to themselves', async () => {
+    const server = await startPostgres();
+    const database = await server.createDatabase();
+    writeFileSync(place('password'), `${server.password}\n`, { mode: 0o600 });
+    const [port] = await freePorts(1);
+    const token = await cluster.serviceAccountToken(SYSTEM, 'caracal-sts', API_SERVER);
+    const sts = start('sts', [
+      ...['--issuer', issuer, '--listen', `127.0.0.1:${port}`, '--kubeconfig', cluster.kubeconfigFor(token)],
+      ...['--store', server.url(database), '--store-keys', place('keys'), '--store-password-file', place('password')],
+    ]);
+    await answers(`http://127.0.0.1:${port}/ready`, sts);
+    expect(await server.query(database, 'SELECT zone_uid FROM zone_heads WHERE epoch > 0')).toHaveLength(1);
+    expect(readFileSync(place('sts.log'), 'utf8')).not.toContain(server.password);
   });
 
   it('end when they are asked to', async () => {

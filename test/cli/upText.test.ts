@@ -43,6 +43,16 @@ Watching for changes; end with Ctrl-C.
     expect(voice.transition({ summary: ZONE, before: ZONE, gone: true })).toBe('Zone shop/main: gone\n');
   });
 
+  it('K-34 makes one line of a message, whatever is in it', () => {
+    const bad = { ...ZONE, status: 'False', reason: 'NoPolicySet', message: 'a\n\u001b[2Jb' };
+    expect(voice.transition({ summary: bad, before: undefined, gone: false })).toBe(
+      'Zone shop/main: Ready=False NoPolicySet: a\\u{a}\\u{1b}[2Jb\n',
+    );
+    expect(voice.problems([], [{ ...PROBLEM, message: 'a\nb' }])).toEqual([
+      'refused: a.yaml:3: Zone shop/main: spec.x: a\\u{a}b\n',
+    ]);
+  });
+
   it('tells a problem when it comes and when it goes, once', () => {
     expect(voice.problems([], [PROBLEM])).toEqual(['refused: a.yaml:3: Zone shop/main: spec.x: is unknown\n']);
     expect(voice.problems([PROBLEM], [PROBLEM])).toEqual([]);

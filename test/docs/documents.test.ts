@@ -120,6 +120,26 @@ describe.each(written)('%s', (path) => {
   });
 });
 
+describe('the reference of endpoints', () => {
+  it('names each that the STS serves, and no other', () => {
+    const files = ['routes.ts', 'agents/sessions.ts', 'agents/delegations.ts', 'stepUp/routes.ts'];
+    const served = files.flatMap((file) => {
+      const source = read(`src/sts/${file}`);
+      const base = /const BASE = '([^']+)'/.exec(source)?.[1] ?? '/step-up';
+      const inFull = source.replaceAll(/\bBASE\b(?=[,])/g, '`${BASE}`').replaceAll(/\$\{(BASE|base)\}/g, base);
+      const calls = [...inFull.matchAll(/\.(?:(get|post)\(|route\('([A-Z]+)', )['`](\/[^'`]+)/g)];
+      return calls.map(([, lower, upper, path]) => {
+        const named = path!.replaceAll(/:([a-z]+)/gi, '{$1}').replace('{zoneID}', '{zone}');
+        return `${(lower ?? upper!).toUpperCase()} ${named}`;
+      });
+    });
+    const page = read('docs/reference/endpoints.md');
+    const section = page.slice(page.indexOf('## STS'), page.indexOf('## Gateway'));
+    const named = [...section.matchAll(/`((?:GET|POST|PATCH|DELETE) [^`?]+)/g)].map((match) => match[1]!);
+    expect(named.sort()).toEqual([...served, 'POST /oauth/2/token'].sort());
+  });
+});
+
 describe('the index', () => {
   it('leads to every page', () => {
     const index = read('docs/README.md');

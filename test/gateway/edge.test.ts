@@ -243,6 +243,7 @@ describe('RFC 9728 metadata', () => {
           authorization_servers: [world.sts.url],
           scopes_supported: ORDERS.scopes,
           bearer_methods_supported: ['header'],
+          dpop_signing_alg_values_supported: ['ES256'],
         },
       ]);
     }

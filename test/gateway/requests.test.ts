@@ -51,10 +51,26 @@ describe('a request with a good mandate', () => {
     await world.send('GET /orders', { headers });
     expect(valuesOf(last(), 'traceparent')).toEqual([traceparent]);
     expect(valuesOf(last(), 'tracestate')).toEqual(['v=1']);
-    expect(valuesOf(last(), 'baggage')).toEqual(['a=1,b=2;p']);
+    expect(valuesOf(last(), 'baggage')).toEqual(['a=1,b=2;p', 'caracal.session=sid-1']);
     await world.send('GET /orders', { headers: ['traceparent: 00-zz', 'tracestate: v=1'] });
     expect(valuesOf(last(), 'traceparent')[0]).toMatch(/^00-[0-9a-f]{32}-/);
     expect(valuesOf(last(), 'tracestate')).toEqual([]);
+  });
+
+  it('tells of its session and its edges, and no client can say so itself', async () => {
+    const spoofed = [
+      'baggage: caracal.hop=9,a=1',
+      'Baggage: caracal.agent_session=spoofed',
+      'BAGGAGE:  CARACAL.parent_edge=spoofed;p=1, b=2',
+    ];
+    await world.send('GET /orders', { token: world.sts.mint(CHAIN), headers: spoofed });
+    expect(valuesOf(last(), 'baggage')).toEqual([
+      'a=1',
+      'b=2',
+      'caracal.session=sid-1,caracal.agent_session=session%203,caracal.delegation_edge=edge-2,caracal.parent_edge=edge-1,caracal.hop=2',
+    ]);
+    await world.send('GET /orders', { token: world.sts.mint({ agent_session_id: 'session-1' }), headers: spoofed });
+    expect(valuesOf(last(), 'baggage').at(-1)).toBe('caracal.session=sid-1,caracal.agent_session=session-1');
   });
 
   it('takes its body along, with the length it had', async () => {
@@ -78,6 +94,12 @@ describe('a request with a good mandate', () => {
     connection.destroy();
   });
 });
+
+const CHAIN = {
+  ...{ agent_session_id: 'session 3', source_session_id: 'session-2', target_session_id: 'session 3' },
+  ...{ delegation_edge_id: 'edge-2', delegation_path: ['edge-1', 'edge-2'], hop_count: 2 },
+  delegation_chain: ['root', 'worker', 'agent'].map((name) => ({ application_id: `team.${name}` })),
+};
 
 interface Refusal {
   readonly line: string;

@@ -7,6 +7,7 @@ import { uuidv7 } from '../../src/authority/clock.ts';
 import { MANDATE_TYP, type MandateClaims } from '../../src/authority/claims.ts';
 import type {
   AuthorityChange,
+  ConsumeRequest,
   FeedAck,
   FeedConfig,
   FeedResource,
@@ -37,6 +38,10 @@ export function signParts(header: object, payload: object, { privateKey }: Signi
   return `${input}.${encode(sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }))}`;
 }
 
+function claimsOf(mandate: string): MandateClaims {
+  return JSON.parse(Buffer.from(mandate.split('.')[1]!, 'base64url').toString()) as MandateClaims;
+}
+
 type Judge = (claims: MandateClaims) => { readonly valid: boolean; readonly reason?: string };
 
 export interface FakeSTS {
@@ -58,9 +63,12 @@ export interface FakeSTS {
     judge: Judge;
     /** Undefined: the answer; a number: that status. */
     revalidationStatus: number | undefined;
+    /** Likewise for consuming; `lost`: it is spent, and the answer never comes. */
+    consumptionStatus: number | 'lost' | undefined;
   };
   readonly acks: FeedAck[];
   readonly asked: RevalidateRequest[];
+  readonly consumed: ConsumeRequest[];
   readonly authorizations: Set<string>;
   readonly lastEventIDs: (string | undefined)[];
   mint(change?: Readonly<Record<string, unknown>>): string;
@@ -86,6 +94,8 @@ export async function startFakeSTS(
   const streams = new Map<string, { readonly response: ServerResponse; nonce: string | null }>();
   const acks: FeedAck[] = [];
   const asked: RevalidateRequest[] = [];
+  const consumed: ConsumeRequest[] = [];
+  const spent = new Set<string>();
   const authorizations = new Set<string>();
   const lastEventIDs: (string | undefined)[] = [];
   const state: FakeSTS['state'] = {
@@ -98,7 +108,13 @@ export async function startFakeSTS(
       resources,
       keys: [key],
     },
-    ...{ echoes: true, accepts: true, judge: () => ({ valid: true }), revalidationStatus: undefined },
+    ...{
+      echoes: true,
+      accepts: true,
+      judge: () => ({ valid: true }),
+      revalidationStatus: undefined,
+      consumptionStatus: undefined,
+    },
   };
   let url = '';
   let streamCount = 0;
@@ -151,12 +167,23 @@ export async function startFakeSTS(
     const question = JSON.parse(body) as RevalidateRequest;
     asked.push(question);
     if (state.revalidationStatus !== undefined) return void response.writeHead(state.revalidationStatus).end('{}');
-    const results = question.mandates.map((mandate) =>
-      state.judge(JSON.parse(Buffer.from(mandate.split('.')[1]!, 'base64url').toString()) as MandateClaims),
-    );
+    const results = question.mandates.map((mandate) => state.judge(claimsOf(mandate)));
     response
       .writeHead(200, { 'Content-Type': 'application/json' })
       .end(JSON.stringify({ epoch: state.epoch, results }));
+  };
+
+  const consume = (body: string, response: ServerResponse): void => {
+    const question = JSON.parse(body) as ConsumeRequest;
+    consumed.push(question);
+    if (typeof state.consumptionStatus === 'number') return void response.writeHead(state.consumptionStatus).end('{}');
+    const { jti } = claimsOf(question.mandate);
+    const { valid, reason = 'denied' } = state.judge(claimsOf(question.mandate));
+    const isFirst = valid && !spent.has(jti);
+    if (isFirst) spent.add(jti);
+    if (state.consumptionStatus === 'lost') return;
+    const answer = { consumed: isFirst, ...(!isFirst && { reason: valid ? 'used' : reason }), epoch: state.epoch };
+    response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer));
   };
 
   const server = createServer((request, response) => {
@@ -170,6 +197,7 @@ export async function startFakeSTS(
     request.on('end', () => {
       if (path === `POST /v1/feed/ack${query}`) acknowledge(body, response);
       else if (path === `POST /v1/mandates/revalidate${query}`) revalidate(body, response);
+      else if (path === `POST /v1/mandates/consume${query}`) consume(body, response);
       else response.writeHead(404).end();
     });
     return undefined;
@@ -194,6 +222,7 @@ export async function startFakeSTS(
     state,
     acks,
     asked,
+    consumed,
     authorizations,
     lastEventIDs,
     claims,

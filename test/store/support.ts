@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { onTestFinished } from 'vitest';
+import type { Place } from './conformance/engine.ts';
 import { openSQLiteStore, type SQLiteStore, type SQLiteStoreConfig } from '../../src/store/sqlite.ts';
 
 export const EVERYTHING = { all: true, applications: [], resources: [] } as const;
@@ -31,4 +32,29 @@ export function tamper(path: string, statements: string): void {
   for (const { name } of triggers) db.exec(`DROP TRIGGER ${String(name)}`);
   db.exec(statements);
   db.close();
+}
+
+/** The embedded store at a path. */
+export function placeAt(path: string): Place {
+  const exec = (statements: string): void => {
+    const db = new DatabaseSync(path);
+    try {
+      db.exec(statements);
+    } finally {
+      db.close();
+    }
+  };
+  return {
+    open: (config) => openStore({ path, ...config }),
+    tamper: async (statements) => tamper(path, statements),
+    exec: async (statements) => exec(statements),
+    async count(table) {
+      const db = new DatabaseSync(path, { readOnly: true });
+      try {
+        return Number(db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.['n']);
+      } finally {
+        db.close();
+      }
+    },
+  };
 }

@@ -61,6 +61,8 @@ export interface TestSTS {
   seconds(): number;
   /** The wall clock stands still but for this. */
   advance(seconds: number): void;
+  /** Stops the monotonic clock meanwhile: no bucket fills, however busy the machine is. */
+  standingStill<T>(during: () => Promise<T>): Promise<T>;
   world(): World;
   /** Resolves when it is served. */
   apply(change: (world: World) => World): Promise<void>;
@@ -80,7 +82,8 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
   // Compiled once before, so that no exchange meets a set that is still compiling.
   await test.opa.compile([POLICY]);
   let now = Date.now();
-  const clock = { now: () => now, monotonic: () => performance.now() };
+  let stoppedAt: number | undefined;
+  const clock = { now: () => now, monotonic: () => stoppedAt ?? performance.now() };
   const policies = createPolicyEngine({ opa: test.opa, clock, deadlineMs: 5000 });
   const activeAt = clock.now() - 60_000;
   const keys = new Map<string, readonly PrivateZoneKey[]>(
@@ -141,6 +144,14 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
     challenges: () => running.sts.challenges,
     seconds: () => Math.floor(clock.now() / 1000),
     advance: (seconds) => void (now += seconds * 1000),
+    async standingStill(during) {
+      stoppedAt = performance.now();
+      try {
+        return await during();
+      } finally {
+        stoppedAt = undefined;
+      }
+    },
     world: () => source.world(),
     async apply(change) {
       const version = source.replace(change(source.world()));

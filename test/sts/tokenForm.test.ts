@@ -52,14 +52,6 @@ describe('the request', () => {
     expect(errorOf(answer)).toBe('400 invalid_request');
   });
 
-  it('with a DPoP proof, which comes later, is 400 and says so', async () => {
-    const answer = await sts.token(GOOD, { headers: { dpop: 'x' } });
-    expect(errorOf(answer)).toBe('400 invalid_request');
-    expect(description(answer)).toContain('DPoP');
-  });
-});
-
-describe('the answer', () => {
   it('X-29 is never stored, and names the request', async () => {
     for (const form of [GOOD, { ...GOOD, client_secret: 'wrong' }, {}]) {
       const answer = await sts.token(form, { headers: { 'x-request-id': 'my-request.1' } });

@@ -46,8 +46,8 @@ export interface FeedHubPorts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly workloads: Pick<WorkloadDirectory, 'alive'>;
-  /** True while the store's head was read within the last 500 ms: without it no proof of freshness is sent. */
-  isStoreFresh(): boolean;
+  /** This replica may prove freshness of the zone now. */
+  isFresh(zoneUID: string): boolean;
 }
 
 const HEARTBEAT_MS = 2000;
@@ -98,7 +98,7 @@ export function createFeedHub(ports: FeedHubPorts): FeedHub {
   };
 
   const heartbeat = (stream: Live): void => {
-    if (stream.zone.isUnannounced || !ports.isStoreFresh()) return;
+    if (stream.zone.isUnannounced || !ports.isFresh(stream.zone.snapshot.uid)) return;
     const data: FeedHeartbeat = { nonce: stream.nonce, epoch: stream.zone.epoch };
     send(stream, 'heartbeat', data);
   };

@@ -1,7 +1,7 @@
 /** Each zone's runtime state as this replica knows it: loaded once, changed one decision after the other, in the order of the store. */
 import type { RuntimeEntry } from '../../authority/runtime.ts';
 import { createRuntimeIndex, type RuntimeIndex, type RuntimeView } from '../../authority/runtimeIndex.ts';
-import type { Commit, CommitResult, Store } from '../../store/store.ts';
+import { RuntimeEntriesGone, type Commit, type CommitResult, type Store } from '../../store/store.ts';
 import { toUnavailable } from '../errors.ts';
 
 export type BareCommit = Omit<Commit, 'runtime'>;
@@ -30,12 +30,14 @@ export interface Runtimes {
    * changed. One at a time for each zone, so that a decision never rests on what another is about to change.
    */
   write<T>(zoneUID: string, decide: (view: RuntimeView) => Decision<T>): Promise<Written<T>>;
+  /** Takes what others wrote since; calls that come while one is under way share the next. Rejects with StoreUnavailable. */
+  refresh(zoneUID: string): Promise<void>;
   /** Called after each entry that this replica took; returns the stop function. */
   onEntry(listener: (zoneUID: string, entry: RuntimeEntry) => void): () => void;
 }
 
 export interface RuntimesPorts {
-  readonly store: Pick<Store, 'commit' | 'runtime' | 'runtimeEntries'>;
+  readonly store: Pick<Store, 'commit' | 'runtime' | 'runtimeEntries' | 'zoneEpoch'>;
   /** Before `write` resolves: the zone's epoch rose. */
   raised(zoneUID: string, raised: NonNullable<RuntimeEntry['raised']>): void;
 }
@@ -66,16 +68,41 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
   };
   const catchUp = async (zoneUID: string, index: RuntimeIndex): Promise<void> => {
     for (;;) {
-      const entries = await store.runtimeEntries(zoneUID, index.sequence(), PAGE);
-      for (const entry of entries) take(zoneUID, index, entry);
-      if (entries.length < PAGE) return;
+      try {
+        const entries = await store.runtimeEntries(zoneUID, index.sequence(), PAGE);
+        for (const entry of entries) take(zoneUID, index, entry);
+        if (entries.length < PAGE) return;
+      } catch (error) {
+        if (!(error instanceof RuntimeEntriesGone)) throw error;
+        await reload(zoneUID, index);
+      }
     }
+  };
+  /** What was taken away meanwhile is not known one by one, so that every mandate is asked about. */
+  const reload = async (zoneUID: string, index: RuntimeIndex): Promise<void> => {
+    const { sequence, objects } = await store.runtime(zoneUID);
+    const epoch = await store.zoneEpoch(zoneUID);
+    index.reset(sequence, objects);
+    const change = { all: true, applications: [], resources: [] };
+    if (epoch) raised(zoneUID, { epoch: epoch.epoch, change });
+  };
+  const refreshing = new Map<string, Shared>();
+  const refresh = (zoneUID: string): Promise<void> => {
+    const known = refreshing.get(zoneUID) ?? createShared(async () => catchUp(zoneUID, await load(zoneUID)));
+    refreshing.set(zoneUID, known);
+    return known();
   };
   const attempt = async <T>(zoneUID: string, decide: (view: RuntimeView) => Decision<T>): Promise<Written<T>> => {
     const index = await load(zoneUID);
     for (let count = 0; count < MAX_ATTEMPTS; count += 1) {
+      const seen = index.sequence();
       const decision = decide(index);
-      if (decision.type === 'answer') return { value: decision.value, result: undefined };
+      if (decision.type === 'answer') {
+        // Nothing was written that would have told that another replica was here before: it is looked for.
+        await refresh(zoneUID);
+        if (index.sequence() !== seen) continue;
+        return { value: decision.value, result: undefined };
+      }
       const { runtime, ...commit } = decision.commit;
       const result = await store.commit({
         ...commit,
@@ -85,13 +112,14 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
         if (result.ok && result.entry) take(zoneUID, index, result.entry);
         return { value: decision.value, result };
       }
-      await catchUp(zoneUID, index);
+      await refresh(zoneUID);
     }
     throw toUnavailable('runtime state changed faster than this could be decided');
   };
 
   return {
     open: load,
+    refresh,
     onEntry(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -105,5 +133,27 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
       turns.set(zoneUID, settled);
       return turn;
     },
+  };
+}
+
+type Shared = () => Promise<void>;
+
+/** One at a time: whoever comes while one is under way shares the next, which sees all that was there when they came. */
+function createShared(run: () => Promise<void>): Shared {
+  let current: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  const start = (): Promise<void> => {
+    current = run().finally(() => (current = undefined));
+    return current;
+  };
+  return () => {
+    if (!current) return start();
+    next ??= current
+      .catch(() => undefined)
+      .then(() => {
+        next = undefined;
+        return start();
+      });
+    return next;
   };
 }

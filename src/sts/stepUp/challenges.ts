@@ -48,9 +48,10 @@ export function createChallenges(ports: ChallengesPorts): Challenges {
           if (puts.some((put) => put.kind === 'challenge' && put.id === id)) finish();
         });
         const found = find(id);
-        const isWaiting = found?.challenge.state === 'pending';
-        const left = found ? found.challenge.expiresAt * 1000 - ports.clock.now() : 0;
-        const timer = setTimeout(finish, isWaiting ? Math.max(0, Math.min(milliseconds, left)) : 0);
+        const timer = setTimeout(
+          finish,
+          found ? patience(found.challenge, milliseconds, ports.clock.now()) : ARRIVAL_MS,
+        );
       }),
     async decide(found, decision, decider, requestID) {
       const { value } = await ports.runtimes
@@ -65,6 +66,13 @@ export function createChallenges(ports: ChallengesPorts): Challenges {
       return value;
     },
   };
+}
+
+/** How long one that another replica opened takes to get here: a little more than the follower's pace. */
+const ARRIVAL_MS = 300;
+
+function patience({ state, expiresAt }: Challenge, milliseconds: number, now: number): number {
+  return state === 'pending' ? Math.max(0, Math.min(milliseconds, expiresAt * 1000 - now)) : 0;
 }
 
 function toDecision(

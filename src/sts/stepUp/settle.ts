@@ -54,6 +54,7 @@ function toContext({ hold, zone }: HeldExchange): ChallengeContext {
     resources: resource ? [resource] : [],
     ttl: snapshot.stepUp,
     ...(request.agentSessionID !== undefined && { agentSessionID: request.agentSessionID }),
+    ...(request.jkt !== undefined && { jkt: request.jkt }),
     ...(leaf && {
       delegation: { edgeID: leaf.id, path: leaf.path, applications: lineage!.edges.map(({ issuer }) => issuer.id) },
     }),

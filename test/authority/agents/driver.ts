@@ -49,7 +49,7 @@ export function createDriver(port: RuntimePort, tally: Tally): Driver {
     async step(operation) {
       const { kind, n } = operation;
       let change: AuthorityChange | undefined;
-      if (kind === 'clock') state.now += 1 + (n[0]! % 90);
+      if (kind === 'clock') moveClock(state, n);
       else if (kind === 'grant' || kind === 'application') {
         if (kind === 'grant') changeGrant(state, n);
         else changeApplication(state, n);
@@ -88,15 +88,37 @@ function initialState(): RefState {
   };
 }
 
-function changeGrant({ grants, now }: RefState, n: readonly number[]): void {
+/** A while, or to the very second at which something ends. */
+function moveClock(state: RefState, n: readonly number[]): void {
+  const ends = [
+    ...state.sessions.flatMap(({ end, lease }) => [end, lease?.until ?? Infinity]),
+    ...state.edges.map(({ end }) => end),
+  ];
+  const next = Math.min(...ends.filter((end) => end > state.now));
+  state.now = n[1]! % 3 === 0 && Number.isFinite(next) ? next : state.now + 1 + (n[0]! % 90);
+}
+
+/** Mostly of an Application that passed something on. */
+function involved({ edges, apps }: RefState, n: number): string {
+  const issuers = edges.filter(({ isOpen }) => isOpen).map(({ from }) => from.app);
+  const ids = issuers.length > 0 && n % 3 !== 0 ? issuers : apps.map(({ id }) => id);
+  return ids[n % ids.length]!;
+}
+
+function changeGrant(state: RefState, n: readonly number[]): void {
+  const { now } = state;
+  const app = involved(state, n[6]!);
+  const grants = state.grants.filter((one) => one.app === app);
   const one = grants[n[0]! % grants.length]!;
   one.scopes = SCOPES.filter((_scope, index) => (((n[1]! % 8) | (n[5]! % 8)) >> index) & 1);
   one.travels = (['Zone', 'Zone', 'Zone', 'SameApplication', 'None'] as const)[n[2]! % 5]!;
   one.end = n[3]! % 3 === 0 ? now + (n[4]! % 400) : Infinity;
 }
 
-function changeApplication({ apps, now }: RefState, n: readonly number[]): void {
-  const one = apps[n[0]! % apps.length]!;
+function changeApplication(state: RefState, n: readonly number[]): void {
+  const { apps, now } = state;
+  const id = involved(state, n[0]!);
+  const one = apps.find((app) => app.id === id)!;
   one.receivers = (['Zone', 'Zone', 'Zone', 'Same', [TILL.id]] as const)[n[1]! % 5]! as RefApplication['receivers'];
   one.end = n[2]! % 6 === 0 ? now + (n[3]! % 600) : Infinity;
   if (n[4]! % 16 === 0) one.uid = `${one.uid}-again`;
@@ -263,6 +285,8 @@ function compareState({ view }: RuntimePort, state: RefState, frozen: Map<string
     expect([status === 'active', endedAt === undefined]).toEqual([edge.isOpen, edge.isOpen]);
     stays(edge.id, fixed, frozen);
     expect(fixed.path).toEqual(chainOf(edge).map(({ id }) => id));
+    expect([fixed.expiresAt, fixed.hopsLeft]).toEqual([edge.end, edge.hops]);
+    expect([new Set(fixed.scopes), new Set(fixed.resources)]).toEqual([edge.scopes, edge.resources ?? new Set()]);
     expect(ids(view.under(edge.id))).toEqual(ids(state.edges.filter(({ parent }) => parent === edge)));
     expect(ids(view.livingBy(edge.id))).toEqual(ids(state.sessions.filter(({ lives }) => lives === edge)));
     if (edge.isOpen) expect([edge.id, flowsTo(edge.to, edge.from, state)]).toEqual([edge.id, false]);

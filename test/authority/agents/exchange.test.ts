@@ -177,6 +177,17 @@ const reasons: Readonly<Record<string, readonly [expected: string, () => Checked
     'ScopeNotGranted',
     () => chain().exchange('c', 'bc', under({ grants: [grant({ delegation: 'SameApplication' })] })),
   ],
+  'ScopeNotGranted for a Grant that stays within the Application, where the chain left it and came back': [
+    'ScopeNotGranted',
+    () => {
+      const there = world();
+      for (const sessionID of ['a', 'z']) there.start({ sessionID });
+      there.start({ sessionID: 'b', application: TILL });
+      there.edge('ab', 'a', 'b');
+      there.edge('bz', 'b', 'z', { maxHops: 1 });
+      return there.exchange('z', 'bz', under({ grants: [grant({ delegation: 'SameApplication' })] }));
+    },
+  ],
   'ScopeNotGranted for what the receiver has of its own, under the edge': [
     'ScopeNotGranted',
     () => {

@@ -1,0 +1,106 @@
+/** Connections to the database: bounded in number and in time, and given up as a whole at the first failure. */
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import type { PostgresAddress } from './address.ts';
+
+export interface SessionConfig {
+  readonly address: PostgresAddress;
+  readonly password: string | undefined;
+}
+
+export interface Sessions {
+  /** One transaction of a writer; the next waits for it. */
+  write<T>(act: (session: Session) => Promise<T>): Promise<T>;
+  /** As of one moment. */
+  read<T>(act: (session: Session) => Promise<T>): Promise<T>;
+  /** A transaction beside the writer's. */
+  tend<T>(act: (session: Session) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export type Session = Pick<pg.ClientBase, 'query'>;
+
+/** Together below the 2 s within which a caller is told that the database is gone. */
+const CONNECT_MS = 850;
+const TRANSACTION_MS = 950;
+const READERS = 4;
+
+/** On each connection, so that no setting of the role or the database weakens a commit or makes anyone wait. */
+const SETTINGS = {
+  search_path: 'caracal',
+  synchronous_commit: 'on',
+  default_transaction_isolation: 'read\\ committed',
+  lock_timeout: '800',
+  idle_in_transaction_session_timeout: '1000',
+  client_min_messages: 'warning',
+};
+
+export function createSessions(config: SessionConfig): Sessions {
+  const options = toClientConfig(config, TRANSACTION_MS);
+  const writer = createPool(options, 1);
+  const others = createPool(options, READERS);
+  return {
+    write: (act) => inTransaction(writer, 'BEGIN', act),
+    read: (act) => inTransaction(others, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', act),
+    tend: (act) => inTransaction(others, 'BEGIN', act),
+    close: async () => void (await Promise.allSettled([writer.end(), others.end()])),
+  };
+}
+
+/** `timeoutMs` of each statement. */
+export function toClientConfig({ address, password }: SessionConfig, timeoutMs: number): pg.ClientConfig {
+  const { host, port, user, database, tls, caFile } = address;
+  return {
+    ...{ host, port, user, database, password },
+    ssl: tls && { ...(caFile !== undefined && { ca: readFileSync(caFile, 'utf8') }) },
+    options: Object.entries(SETTINGS)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
+    statement_timeout: timeoutMs,
+    query_timeout: timeoutMs,
+    connectionTimeoutMillis: CONNECT_MS,
+    application_name: 'caracal',
+    keepAlive: true,
+  };
+}
+
+function createPool(options: pg.ClientConfig, max: number): pg.Pool {
+  const pool = new pg.Pool({ ...options, max, idleTimeoutMillis: 30_000, allowExitOnIdle: true });
+  // A connection that dies while nobody uses it is replaced at the next use, which is where its failure counts.
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
+}
+
+/** A connection on which anything failed is closed, and the database undoes what it had begun. */
+async function inTransaction<T>(pool: pg.Pool, begin: string, act: (session: Session) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  // Ends the connection under a query that is not answered.
+  const timer = setTimeout(() => void client.end().catch(() => undefined), TRANSACTION_MS);
+  let failed = true;
+  try {
+    await client.query(begin);
+    const done = await act(client);
+    await commit(client);
+    failed = false;
+    return done;
+  } finally {
+    clearTimeout(timer);
+    client.release(failed);
+  }
+}
+
+async function commit(client: Session): Promise<void> {
+  try {
+    const { command } = await client.query('COMMIT');
+    // A transaction in which something failed unnoticed is answered so.
+    if (command !== 'COMMIT') throw new Error(`the database answered COMMIT with ${command}`);
+  } catch (error) {
+    throw new CommitInDoubt(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/** The database was asked to commit and did not say that it had. */
+export class CommitInDoubt extends Error {
+  override readonly name = 'CommitInDoubt';
+}
