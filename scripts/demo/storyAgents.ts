@@ -212,6 +212,11 @@ async function spendApproval(
   const again = await exchange(runner, request);
   const isSame = decodePayload(String(again.body['access_token']))['jti'] === decodePayload(mandate)['jti'];
   expect('sent once more, as if the reply was lost: the same mandate, no second one', isSame);
+  const twice = show(await call(office, 'POST', '/payments/large', mandate));
+  expect(
+    'and a second payment with it is refused: it admits one request',
+    twice.status === 401 && twice.body['error'] === 'invalid_token',
+  );
   const wider = show(await exchange(runner, { ...request, scope: 'payments:send payments:send-large' }));
   expect('for anything else the approval is none', wider.status === 401 && wider.body['error'] === 'access_denied');
 }

@@ -103,7 +103,7 @@ async function holdPayment(): Promise<{ readonly variables: string; readonly idT
     `post $${from} delegations "{\\"issuer_application_id\\": \\"accounts.${from}\\", \\"source_session_id\\": \\"$${source}\\", \\"receiver_application_id\\": \\"accounts.${to}\\", \\"target_session_id\\": \\"$${target}\\", \\"scopes\\": [\\"payments:send-large\\"], \\"ttl_seconds\\": 600${more}}" | field delegation_edge_id`;
   const script = `${start.replace(/\b7400\b/g, `${port}`)}
 carol=$(caracal token --zone ${ZONE} --service-account accounts/orchestrator --subject-token-file carol --output token)
-sid=$(echo $carol | cut -d. -f2 | base64 -d 2>/dev/null | grep -o '"sid":"[^"]*' | cut -c8-)
+sid=$(node -p 'JSON.parse(Buffer.from(process.argv[1].split(".")[1], "base64url").toString()).sid' "$carol")
 orchestrator=$(lifecycle orchestrator); worker=$(lifecycle worker); runner=$(lifecycle runner)
 source=$(post $orchestrator agents "{\\"application_id\\":\\"accounts.orchestrator\\",\\"subject_session_id\\":\\"$sid\\",\\"subject_token\\":\\"$carol\\"}" | field agent_session_id)
 middle=$(start $worker worker); session=$(start $runner runner)
