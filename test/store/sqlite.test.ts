@@ -250,13 +250,19 @@ describe('group commit', () => {
     expect(await store.decisions('zone-uid', 2000)).toHaveLength(1000);
   });
 
+  it('puts what comes in one turn of the event loop into one transaction', async () => {
+    const store = await openStore();
+    await Promise.all(Array.from({ length: 8 }, (_, index) => store.commit({ decision: decisionOf(`d${index}`) })));
+    expect(store.written()).toEqual({ writes: 8, transactions: 1 });
+  });
+
   it('refuses what is more than may wait, and takes more when the disk has caught up', async () => {
     const store = await openStore({ maxWaiting: 10 });
     const results = await Promise.allSettled(
       Array.from({ length: 50 }, (_, index) => store.commit({ decision: decisionOf(`d${index}`) })),
     );
     const refused = results.filter((result) => result.status === 'rejected');
-    expect(refused).toHaveLength(39);
+    expect(refused).toHaveLength(40);
     for (const { reason } of refused) expect(reason).toBeInstanceOf(StoreUnavailable);
     expect((await store.commit({ decision: decisionOf('later') })).ok).toBe(true);
   });
