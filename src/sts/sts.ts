@@ -1,5 +1,5 @@
 /** The Security Token Service: puts its parts together over the ports, and starts and stops them in order. */
-import { uuidv7 } from '../authority/clock.ts';
+import { pooled, uuidv7 } from '../authority/clock.ts';
 import type { DecisionRecord } from '../authority/decision.ts';
 import type { ReplicaReport } from '../controller/ports.ts';
 import type { AuthorityRecord } from '../store/store.ts';
@@ -47,7 +47,8 @@ const REMEMBERED_RECORDS = 50_000;
 /** Throws where the configuration cannot be served safely. */
 export function createSTS(config: STSConfig, ports: STSPorts): STS {
   checkConfig(config);
-  const { clock, log, randomBytes, source, store } = ports;
+  const { clock, log, source, store } = ports;
+  const randomBytes = pooled(ports.randomBytes);
   const configuration = createConfiguration(ports);
   const keySets = createKeySets({ clock, allowRanges: config.allowJWKSRanges });
   const storeHead = createStoreHead(store, clock);
@@ -67,9 +68,9 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   });
   const replica = Buffer.from(randomBytes(9)).toString('base64url');
   const report = () => toReplicaReport(replica, configuration, hub.streams());
-  const exchange = toExchangePorts(config, ports, configuration, keySets);
+  const exchange = toExchangePorts(config, { ...ports, randomBytes }, configuration, keySets);
   const tls = config.tls && readCertificate(config.tls);
-  const server = createServer(tls, toServerPorts(ports, configuration, metrics));
+  const server = createServer(tls, toServerPorts({ ...ports, randomBytes }, configuration, metrics));
   let served = false;
   addRoutes(server, {
     issuer: config.issuer,
