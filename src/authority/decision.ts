@@ -112,3 +112,10 @@ export interface DecisionRecord {
   readonly inputs?: readonly PolicyInput[];
   readonly outcomes?: readonly PolicyOutcome[];
 }
+
+/** What is needed of a permit's record to judge its mandate again; the most of a record is the rest. */
+export type IssuedDecision = Pick<DecisionRecord, 'outcome' | 'at' | 'epoch' | 'request' | 'basis'>;
+
+export function toIssuedDecision({ outcome, at, epoch, request, basis }: DecisionRecord): IssuedDecision {
+  return { outcome, at, epoch, ...(request && { request }), ...(basis && { basis }) };
+}

@@ -25,11 +25,17 @@ export function writeTogether(
 }
 
 function writeOne(statements: Statements, log: Log, operation: Operation, now: number): Outcome {
+  // A statement that fails undoes itself.
+  if (isOneStatement(operation)) return tryOne(statements, log, operation, now);
   statements.savepoint.run();
   const outcome = tryOne(statements, log, operation, now);
   if (outcome.type === 'replayed' || outcome.type === 'refused') statements.undo.run();
   statements.release.run();
   return outcome;
+}
+
+function isOneStatement(operation: Operation): boolean {
+  return operation.type === 'commit' && operation.consume.length === 0 && !operation.authorityRecord;
 }
 
 function tryOne(statements: Statements, log: Log, operation: Operation, now: number): Outcome {

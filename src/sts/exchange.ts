@@ -3,7 +3,7 @@ import { LIFECYCLE_SCOPE } from '../authority/checks.ts';
 import type { MandateClaims, MandateUse } from '../authority/claims.ts';
 import { toBasis } from '../authority/basis.ts';
 import { uuidv7 } from '../authority/clock.ts';
-import type { DecisionRecord, ExchangeRequest, Permit } from '../authority/decision.ts';
+import { toIssuedDecision, type DecisionRecord, type ExchangeRequest, type Permit } from '../authority/decision.ts';
 import type { AuthorityRecord, SingleUse } from '../store/store.ts';
 import { StoreUnavailable } from '../store/store.ts';
 import { mintMandate, UnmintableMandate, type SigningKey } from '../tokens/mint.ts';
@@ -214,7 +214,7 @@ async function commit(
     });
     if (!committed.ok) throw toReplay(committed.replayed);
     if (authorityRecord) ports.records.set(authorityRecord.sid, authorityRecord);
-    if (record.jti !== undefined) ports.decisions.set(record.jti, record);
+    if (record.jti !== undefined) ports.decisions.set(record.jti, toIssuedDecision(record));
     return committed.zoneEpoch;
   } catch (error) {
     throw toStoreError(error);

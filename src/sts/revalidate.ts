@@ -1,7 +1,7 @@
 /** Would each of these mandates still be issued? Decided anew from the recorded exchange, under the zone as served now. */
 import * as z from 'zod';
 import { isBasisLive } from '../authority/basis.ts';
-import type { DecisionRecord } from '../authority/decision.ts';
+import type { IssuedDecision } from '../authority/decision.ts';
 import type { RevalidateRequest, RevalidateResponse } from '../authority/feed.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Store } from '../store/store.ts';
@@ -35,7 +35,7 @@ export interface RevalidatePorts {
   readonly configuration: Pick<Configuration, 'zone' | 'reached'>;
   readonly policies: Pick<PolicyEngine, 'evaluate'>;
   readonly store: Pick<Store, 'decisionByJTI'>;
-  readonly decisions: LRU<DecisionRecord>;
+  readonly decisions: LRU<IssuedDecision>;
   now(): number;
 }
 

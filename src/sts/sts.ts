@@ -1,6 +1,6 @@
 /** The Security Token Service: puts its parts together over the ports, and starts and stops them in order. */
 import { pooled, uuidv7 } from '../authority/clock.ts';
-import type { DecisionRecord } from '../authority/decision.ts';
+import type { IssuedDecision } from '../authority/decision.ts';
 import type { ReplicaReport } from '../controller/ports.ts';
 import type { AuthorityRecord } from '../store/store.ts';
 import { createKeySets } from '../tokens/keysets.ts';
@@ -148,7 +148,7 @@ function toExchangePorts(
     signingKey: createSigningKeys(ports.signingKeys, () => clock.now()),
     clock,
     randomBytes: ports.randomBytes,
-    decisions: createLRU<DecisionRecord>(REMEMBERED_DECISIONS),
+    decisions: createLRU<IssuedDecision>(REMEMBERED_DECISIONS),
     records,
     mints: createLimiter(clock, { burstSeconds: 10, maxKeys: 10_000 }),
     failures: createLimiter(clock, { burstSeconds: 10, maxKeys: 10_000 }),
