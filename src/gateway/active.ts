@@ -19,6 +19,8 @@ const GRACE_MS = 60_000;
 const STALLED_MS = { client: 60_000, upstream: 120_000 } as const;
 
 interface Active {
+  /** Where it is in the list. */
+  at: number;
   readonly admission: Admission;
   readonly forwarded: ForwardedRequest;
   /** Monotonic milliseconds since which its mandate is over. */
@@ -29,11 +31,12 @@ interface Active {
 }
 
 export function createActiveRequests(clock: Clock, onCut: () => void): ActiveRequests {
-  const active = new Set<Active>();
+  // No Set: the tables that it leaves behind when it is filled anew keep what they held alive until a full collection.
+  const active: Active[] = [];
   let onIdle: (() => void) | undefined;
 
   const look = (): void => {
-    for (const one of active) {
+    for (const one of [...active]) {
       if (isStalled(one)) one.forwarded.cut();
       else if (!one.asking) void judge(one);
     }
@@ -57,7 +60,7 @@ export function createActiveRequests(clock: Clock, onCut: () => void): ActiveReq
     } finally {
       one.asking = false;
     }
-    if (one.overSince === undefined || !active.has(one)) return;
+    if (one.overSince === undefined || active[one.at] !== one) return;
     if (!one.forwarded.isStream() && clock.monotonic() - one.overSince < GRACE_MS) return;
     onCut();
     one.forwarded.cut();
@@ -73,17 +76,18 @@ export function createActiveRequests(clock: Clock, onCut: () => void): ActiveReq
     add(admission, forwarded) {
       const one: Active = {
         ...{ admission, forwarded, overSince: undefined, asking: false },
-        ...{ moved: 0, movedAt: clock.monotonic() },
+        ...{ moved: 0, movedAt: clock.monotonic(), at: active.length },
       };
-      active.add(one);
+      active.push(one);
       return () => {
-        active.delete(one);
-        if (active.size === 0) onIdle?.();
+        const last = active.pop()!;
+        if (last !== one) active[(last.at = one.at)] = last;
+        if (active.length === 0) onIdle?.();
       };
     },
-    size: () => active.size,
+    size: () => active.length,
     async drain(milliseconds) {
-      if (active.size === 0) return;
+      if (active.length === 0) return;
       await new Promise<void>((resolve) => {
         const over = setTimeout(resolve, milliseconds);
         onIdle = () => {
@@ -91,7 +95,7 @@ export function createActiveRequests(clock: Clock, onCut: () => void): ActiveReq
           resolve();
         };
       });
-      for (const { forwarded } of active) forwarded.cut();
+      for (const { forwarded } of [...active]) forwarded.cut();
     },
     close: () => clearInterval(timer),
   };

@@ -1,13 +1,15 @@
 /** Connections to upstreams: the app beside a gateway, or, at an edge, a URL whose address is judged when it is dialled. */
 import { lookup, type LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import { Agent, Pool } from 'undici';
+import { Agent } from 'undici';
 import { isForbiddenAddress } from '../tokens/addresses.ts';
-import type { Upstream } from './forward.ts';
+import { createAppClient } from './appClient.ts';
+import type { Upstream, UpstreamClient } from './forward.ts';
 
 const CONNECT_MS = 5000;
 /** Until the first byte of an answer. After that the active requests are watched: a stream may be silent. */
 const ANSWER_MS = 300_000;
+const MAX_CONNECTIONS = 256;
 const OPTIONS = {
   pipelining: 1,
   headersTimeout: ANSWER_MS,
@@ -22,9 +24,15 @@ export interface Closable {
 
 /** `host:port` of the app. */
 export function createAppUpstream(target: string): Upstream & Closable {
-  const origin = `http://${target}`;
-  const dispatcher = new Pool(origin, { ...OPTIONS, connect: { timeout: CONNECT_MS }, connections: 256 });
-  return { dispatcher, origin, basePath: '', close: () => dispatcher.destroy() };
+  const { origin, hostname, port } = new URL(`http://${target}`);
+  const client = createAppClient({
+    host: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname,
+    port: Number(port || 80),
+    connectMs: CONNECT_MS,
+    answerMs: ANSWER_MS,
+    maxConnections: MAX_CONNECTIONS,
+  });
+  return { client, origin, basePath: '', close: async () => client.close() };
 }
 
 export interface EdgeUpstreams extends Closable {
@@ -36,14 +44,18 @@ export function createEdgeUpstreams(allowRanges: readonly string[]): EdgeUpstrea
   const dispatcher = new Agent({
     ...OPTIONS,
     connect: { timeout: CONNECT_MS, lookup: createGuardedLookup(allowRanges) },
-    connections: 256,
+    connections: MAX_CONNECTIONS,
   });
   return {
     to(text) {
       const url = new URL(text);
       const host = url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
       if (isIP(host) !== 0 && isForbiddenAddress(host, allowRanges)) throw new ForbiddenUpstream();
-      return { dispatcher, origin: url.origin, basePath: url.pathname.replace(/\/+$/, '') };
+      return {
+        client: dispatcher as unknown as UpstreamClient,
+        origin: url.origin,
+        basePath: url.pathname.replace(/\/+$/, ''),
+      };
     },
     close: () => dispatcher.destroy(),
   };
