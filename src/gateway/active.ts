@@ -19,8 +19,6 @@ const GRACE_MS = 60_000;
 const STALLED_MS = { client: 60_000, upstream: 120_000 } as const;
 
 interface Active {
-  /** Where it is in the list. */
-  at: number;
   readonly admission: Admission;
   readonly forwarded: ForwardedRequest;
   /** Monotonic milliseconds since which its mandate is over. */
@@ -31,12 +29,11 @@ interface Active {
 }
 
 export function createActiveRequests(clock: Clock, onCut: () => void): ActiveRequests {
-  // No Set: the tables that it leaves behind when it is filled anew keep what they held alive until a full collection.
-  const active: Active[] = [];
+  const active = new Set<Active>();
   let onIdle: (() => void) | undefined;
 
   const look = (): void => {
-    for (const one of [...active]) {
+    for (const one of active) {
       if (isStalled(one)) one.forwarded.cut();
       else if (!one.asking) void judge(one);
     }
@@ -60,7 +57,7 @@ export function createActiveRequests(clock: Clock, onCut: () => void): ActiveReq
     } finally {
       one.asking = false;
     }
-    if (one.overSince === undefined || active[one.at] !== one) return;
+    if (one.overSince === undefined || !active.has(one)) return;
     if (!one.forwarded.isStream() && clock.monotonic() - one.overSince < GRACE_MS) return;
     onCut();
     one.forwarded.cut();
@@ -76,18 +73,17 @@ export function createActiveRequests(clock: Clock, onCut: () => void): ActiveReq
     add(admission, forwarded) {
       const one: Active = {
         ...{ admission, forwarded, overSince: undefined, asking: false },
-        ...{ moved: 0, movedAt: clock.monotonic(), at: active.length },
+        ...{ moved: 0, movedAt: clock.monotonic() },
       };
-      active.push(one);
+      active.add(one);
       return () => {
-        const last = active.pop()!;
-        if (last !== one) active[(last.at = one.at)] = last;
-        if (active.length === 0) onIdle?.();
+        active.delete(one);
+        if (active.size === 0) onIdle?.();
       };
     },
-    size: () => active.length,
+    size: () => active.size,
     async drain(milliseconds) {
-      if (active.length === 0) return;
+      if (active.size === 0) return;
       await new Promise<void>((resolve) => {
         const over = setTimeout(resolve, milliseconds);
         onIdle = () => {
@@ -95,7 +91,7 @@ export function createActiveRequests(clock: Clock, onCut: () => void): ActiveReq
           resolve();
         };
       });
-      for (const { forwarded } of [...active]) forwarded.cut();
+      for (const { forwarded } of active) forwarded.cut();
     },
     close: () => clearInterval(timer),
   };

@@ -1,46 +1,15 @@
 /** One admitted request makes exactly one upstream request: streamed both ways, never retried, redirects never followed. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
 import type { CanonicalRequest } from '../http/canonical.ts';
 import { toClientHeaders } from '../http/headers.ts';
 import { refuse, sendRefusal } from './refusal.ts';
 
 export interface Upstream {
-  readonly client: UpstreamClient;
+  readonly dispatcher: Dispatcher;
   readonly origin: string;
   /** What the request's path is appended to: "" or a path without trailing slash. */
   readonly basePath: string;
-}
-
-export interface UpstreamRequest {
-  readonly origin: string;
-  readonly path: string;
-  readonly method: string;
-  /** Names and values, alternating. */
-  readonly headers: readonly string[];
-  readonly body: IncomingMessage | null;
-}
-
-interface UpstreamController {
-  /** Of the answer, once it started: names and values, alternating. */
-  readonly rawHeaders?: unknown;
-  pause(): void;
-  resume(): void;
-  /** Ends in `onResponseError`. */
-  abort(error: Error): void;
-}
-
-export interface UpstreamHandler {
-  onRequestStart(controller: UpstreamController): void;
-  onResponseStart(controller: unknown, status: number): void;
-  /** The bytes are the client's again when the call returns. */
-  onResponseData(controller: unknown, bytes: Buffer): void;
-  onResponseEnd(): unknown;
-  onResponseError(controller: unknown, error: Error): void;
-}
-
-/** What undici's dispatchers are too, as far as it is used. */
-export interface UpstreamClient {
-  dispatch(request: UpstreamRequest, handler: UpstreamHandler): unknown;
 }
 
 export type ForwardOutcome = 'forwarded' | 'upstream_unavailable' | 'upstream_timeout' | 'aborted';
@@ -67,15 +36,17 @@ export interface ForwardedRequest {
   cut(): void;
 }
 
+type Controller = Dispatcher.DispatchController;
+
 export function forward(forwarding: Forwarding): ForwardedRequest {
   const { request, response, canonical, headers, upstream } = forwarding;
   const exchange = createExchange(forwarding);
   response.once('close', exchange.clientGone);
-  upstream.client.dispatch(
+  upstream.dispatcher.dispatch(
     {
       origin: upstream.origin,
       path: `${upstream.basePath}${canonical.target}`,
-      method: canonical.method,
+      method: canonical.method as Dispatcher.HttpMethod,
       headers,
       body: canonical.hasBody ? request : null,
     },
@@ -86,9 +57,7 @@ export function forward(forwarding: Forwarding): ForwardedRequest {
 
 function createExchange({ request, response, canonical, requestID, onEnd }: Forwarding) {
   const { socket } = request;
-  let controller: UpstreamController | undefined;
-  /** Bytes that the answer has, where it says so. */
-  let length: number | undefined;
+  let controller: Controller | undefined;
   let isEndless = false;
   let hasEnded = false;
   let isGone = false;
@@ -106,15 +75,7 @@ function createExchange({ request, response, canonical, requestID, onEnd }: Forw
     end('aborted');
   };
 
-  /** A small body as text of one byte each goes out in one piece with its head. */
-  const finish = (whole?: Buffer): void => {
-    response.off('close', clientGone);
-    if (whole) response.end(whole.toString('latin1'), 'latin1');
-    else response.end();
-    end('forwarded');
-  };
-
-  const handler: UpstreamHandler = {
+  const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
       controller = started;
       if (isGone) started.abort(new Error('the client went away'));
@@ -123,21 +84,21 @@ function createExchange({ request, response, canonical, requestID, onEnd }: Forw
       // Interim answers are the hop's own; 101 cannot come, since no upgrade is asked for.
       if (statusCode < 200 || isGone) return;
       const received = toTexts(controller?.rawHeaders);
-      length = readLength(received);
-      isEndless = canonical.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304 && length === undefined;
+      isEndless = canonical.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304 && !hasLength(received);
       response.writeHead(statusCode, toClientHeaders(received, requestID));
       if (isEndless) response.flushHeaders();
     },
     onResponseData(_controller, chunk) {
-      if (isGone || hasEnded) return;
-      if (chunk.length === length && length <= SMALL) return finish(chunk);
-      if (response.write(Buffer.from(chunk))) return;
+      if (isGone || response.write(chunk)) return;
       controller?.pause();
       response.once('drain', resume);
     },
-    onResponseEnd: () => hasEnded || finish(),
+    onResponseEnd() {
+      response.off('close', clientGone);
+      response.end();
+      end('forwarded');
+    },
     onResponseError(_controller, error) {
-      if (hasEnded) return;
       if (isGone) return end('aborted');
       response.off('close', clientGone);
       const code = isTimeout(error) ? 'upstream_timeout' : 'upstream_unavailable';
@@ -165,8 +126,6 @@ function createExchange({ request, response, canonical, requestID, onEnd }: Forw
   };
 }
 
-const SMALL = 16 * 1024;
-
 const MESSAGES = {
   upstream_timeout: 'the upstream did not answer in time',
   upstream_unavailable: 'the upstream cannot be reached or its answer is malformed',
@@ -183,15 +142,12 @@ function isTimeout(error: Error): boolean {
   return 'code' in error && TIMEOUTS.has(error.code);
 }
 
-function readLength(received: readonly string[]): number | undefined {
-  for (let index = 0; index < received.length; index += 2) {
-    const name = received[index]!;
-    if (name.length === 14 && name.toLowerCase() === 'content-length') return Number(received[index + 1]);
-  }
-  return undefined;
+function hasLength(received: readonly string[]): boolean {
+  return received.some(
+    (name, index) => index % 2 === 0 && name.length === 14 && name.toLowerCase() === 'content-length',
+  );
 }
 
-function toTexts(raw: unknown): readonly string[] {
-  if (!Array.isArray(raw)) return [];
-  return raw.map((part: unknown) => (Buffer.isBuffer(part) ? part.toString('latin1') : String(part)));
+function toTexts(raw: Controller['rawHeaders']): readonly string[] {
+  return Array.isArray(raw) ? raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1'))) : [];
 }

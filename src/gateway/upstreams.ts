@@ -1,15 +1,13 @@
 /** Connections to upstreams: the app beside a gateway, or, at an edge, a URL whose address is judged when it is dialled. */
 import { lookup, type LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import { Agent } from 'undici';
+import { Agent, Pool } from 'undici';
 import { isForbiddenAddress } from '../tokens/addresses.ts';
-import { createAppClient } from './appClient.ts';
-import type { Upstream, UpstreamClient } from './forward.ts';
+import type { Upstream } from './forward.ts';
 
 const CONNECT_MS = 5000;
 /** Until the first byte of an answer. After that the active requests are watched: a stream may be silent. */
 const ANSWER_MS = 300_000;
-const MAX_CONNECTIONS = 256;
 const OPTIONS = {
   pipelining: 1,
   headersTimeout: ANSWER_MS,
@@ -24,15 +22,9 @@ export interface Closable {
 
 /** `host:port` of the app. */
 export function createAppUpstream(target: string): Upstream & Closable {
-  const { origin, hostname, port } = new URL(`http://${target}`);
-  const client = createAppClient({
-    host: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname,
-    port: Number(port || 80),
-    connectMs: CONNECT_MS,
-    answerMs: ANSWER_MS,
-    maxConnections: MAX_CONNECTIONS,
-  });
-  return { client, origin, basePath: '', close: async () => client.close() };
+  const origin = `http://${target}`;
+  const dispatcher = new Pool(origin, { ...OPTIONS, connect: { timeout: CONNECT_MS }, connections: 256 });
+  return { dispatcher, origin, basePath: '', close: () => dispatcher.destroy() };
 }
 
 export interface EdgeUpstreams extends Closable {
@@ -44,18 +36,14 @@ export function createEdgeUpstreams(allowRanges: readonly string[]): EdgeUpstrea
   const dispatcher = new Agent({
     ...OPTIONS,
     connect: { timeout: CONNECT_MS, lookup: createGuardedLookup(allowRanges) },
-    connections: MAX_CONNECTIONS,
+    connections: 256,
   });
   return {
     to(text) {
       const url = new URL(text);
       const host = url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
       if (isIP(host) !== 0 && isForbiddenAddress(host, allowRanges)) throw new ForbiddenUpstream();
-      return {
-        client: dispatcher as unknown as UpstreamClient,
-        origin: url.origin,
-        basePath: url.pathname.replace(/\/+$/, ''),
-      };
+      return { dispatcher, origin: url.origin, basePath: url.pathname.replace(/\/+$/, '') };
     },
     close: () => dispatcher.destroy(),
   };
