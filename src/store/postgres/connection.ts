@@ -9,10 +9,10 @@ import { newHead, type ZoneHead } from '../zoneHead.ts';
 import { applyPlan } from './apply.ts';
 import { createChains } from './chains.ts';
 import { forgetSome } from './forgetting.ts';
-import { gatherFacts, lockHeads, zonesOf } from './gather.ts';
+import { gatherFacts, HeadsMissing, insertHeads, zonesOf } from './gather.ts';
 import { sendHint } from './hints.ts';
 import { checkLife, createReached, DatabaseWentBack, endLife } from './life.ts';
-import { planGroup } from './plan.ts';
+import { planGroup, type Plan } from './plan.ts';
 import {
   readAuthority,
   readClock,
@@ -24,7 +24,7 @@ import {
   readRevocations,
   readRuntime,
 } from './reads.ts';
-import { CommitInDoubt, type Session, type Sessions } from './sessions.ts';
+import { commit, type Session, type Sessions } from './sessions.ts';
 
 export interface PostgresConnectionConfig {
   readonly sessions: Sessions;
@@ -57,8 +57,7 @@ export function createPostgresConnection(config: PostgresConnectionConfig): Post
   const readZone = <T>(zoneUID: string, read: (session: Session, head: ZoneHead) => Promise<T>): Promise<T> => {
     const before = reached.known();
     return sessions.read(async (session) => {
-      await checkLife(session, incarnation);
-      const head = await readHead(session, seal, zoneUID);
+      const [head] = await Promise.all([readHead(session, seal, zoneUID), checkLife(session, incarnation)]);
       reached.note([head], before);
       return read(session, head);
     });
@@ -67,41 +66,54 @@ export function createPostgresConnection(config: PostgresConnectionConfig): Post
   const readAllHeads = async (): Promise<readonly ZoneHead[]> => {
     const before = reached.known();
     return sessions.read(async (session) => {
-      await checkLife(session, incarnation);
-      const [asked, now] = [clock.now(), await readClock(session)];
+      const asked = clock.now();
+      const reads = [readClock(session), readHeads(session, seal), checkLife(session, incarnation)] as const;
+      const [now, found] = await Promise.all(reads);
       skew = Math.round(now - (asked + clock.now()) / 2);
-      const heads = new Map((await readHeads(session, seal)).map((head) => [head.zoneUID, head]));
-      reached.note(
-        [...before.keys()].map((zoneUID) => heads.get(zoneUID) ?? newHead(zoneUID)).concat(...heads.values()),
-        before,
-      );
-      return [...heads.values()].filter(({ epoch, sequence }) => epoch + sequence > 0);
+      const heads = new Map(found.map((head) => [head.zoneUID, head]));
+      const gone = [...before.keys()].filter((zoneUID) => !heads.has(zoneUID)).map(newHead);
+      reached.note([...heads.values(), ...gone], before);
+      return found.filter(({ epoch, sequence }) => epoch + sequence > 0);
     });
+  };
+
+  /** Zones whose head has a row. */
+  const known = new Set<string>();
+  const ensureHeads = async (operations: readonly Operation[]): Promise<void> => {
+    const zones = zonesOf(operations).filter((zoneUID) => !known.has(zoneUID));
+    if (zones.length === 0) return;
+    await sessions.tend((session) => insertHeads(session, seal, zones));
+    for (const zoneUID of zones) known.add(zoneUID);
+  };
+
+  const planIn = async (session: Session, operations: readonly Operation[], now: number): Promise<Plan> => {
+    const before = reached.known();
+    const [facts] = await Promise.all([gatherFacts(session, seal, operations), checkLife(session, incarnation)]);
+    reached.note(facts.heads.values(), before);
+    const logHeads = await chains.heads(session, [...facts.heads.keys()]);
+    return planGroup({ ...facts, logHeads }, operations, { seal, writer, now });
   };
 
   const writeGroup = async (operations: readonly Operation[]): Promise<readonly Outcome[]> => {
     const now = clock.now();
-    const zones = zonesOf(operations);
-    let written: ReturnType<typeof planGroup> | undefined;
+    let plan: Plan | undefined;
     try {
-      await sessions.write(async (session) => {
-        const before = reached.known();
-        const heads = await lockHeads(session, seal, zones);
-        await checkLife(session, incarnation);
-        reached.note(heads.values(), before);
-        const facts = await gatherFacts(session, operations, heads, await chains.heads(session, zones));
-        const plan = planGroup(facts, operations, { seal, writer, now });
-        await applyPlan(session, plan, { seal, writer, now });
-        if (plan.moved.size > 0) await sendHint(session);
-        written = plan;
+      await ensureHeads(operations);
+      plan = await sessions.write(async (session) => {
+        plan = await planIn(session, operations, now);
+        const hint = plan.moved.size > 0 ? sendHint(session) : undefined;
+        await Promise.all([applyPlan(session, plan, { seal, writer, now }), hint, commit(session)]);
+        return plan;
       });
     } catch (error) {
-      if (error instanceof CommitInDoubt && written) chains.doubt(written.logHeads);
+      // It may have been committed though its answer was lost.
+      if (plan) chains.doubt(plan.logHeads);
+      if (error instanceof HeadsMissing) known.clear();
       throw error;
     }
-    chains.advance(written!.logHeads);
-    reached.note(written!.heads.values(), new Map());
-    return written!.outcomes;
+    chains.advance(plan.logHeads);
+    reached.note(plan.heads.values(), new Map());
+    return plan.outcomes;
   };
 
   /** What the database cannot take, such as a text with a NUL, is refused alone. */
