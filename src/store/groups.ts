@@ -36,11 +36,14 @@ export function createGroups<Item, Outcome>(options: GroupOptions<Item, Outcome>
       return;
     }
     sending = true;
-    void sendGroup(waiting.splice(0, options.maxGroup), options).then((failure) => {
-      sending = false;
-      if (failure && options.failsTogether) for (const { reject } of waiting.splice(0)) reject(failure.error);
-      pump();
-    });
+    void send();
+  };
+
+  const send = async (): Promise<void> => {
+    const failure = await sendGroup(waiting.splice(0, options.maxGroup), options);
+    sending = false;
+    if (failure && options.failsTogether) for (const { reject } of waiting.splice(0)) reject(failure.error);
+    pump();
   };
 
   return {

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { chownSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
+import { Client } from 'pg';
 import { freePort } from './ports.ts';
 import { until } from './processes.ts';
 
@@ -19,6 +19,8 @@ export interface PostgresServer {
   createDatabase(): Promise<string>;
   /** As the superuser, past every trigger; rows of the last statement. */
   query(database: string, text: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** As an operator does it: `pg_dump` of the schema `caracal`, and what it says run in another database. */
+  dumpInto(from: string, to: string): void;
   /** Signals to the server: `SIGQUIT` ends it at once, as a crash does; `SIGINT` in order. Resolves when it has ended. */
   stop(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): Promise<void>;
   start(): Promise<void>;
@@ -82,7 +84,7 @@ function createServer(place: Place): PostgresServer & { kill(): void } {
   let child: ChildProcess | undefined;
   let count = 0;
   const query = async (database: string, text: string) => {
-    const client = new pg.Client({ host: '127.0.0.1', port, user: 'caracal', password, database });
+    const client = new Client({ host: '127.0.0.1', port, user: 'caracal', password, database });
     client.on('error', () => undefined);
     await client.connect();
     try {
@@ -106,6 +108,12 @@ function createServer(place: Place): PostgresServer & { kill(): void } {
       const name = `test${(count += 1)}`;
       await query('postgres', `CREATE DATABASE ${name}`);
       return name;
+    },
+    dumpInto(from, to) {
+      const access = ['-h', '127.0.0.1', '-p', String(port), '-U', 'caracal'];
+      const env = { ...process.env, PGPASSWORD: password };
+      const input = execFileSync('pg_dump', [...access, '-n', 'caracal', from], { env });
+      execFileSync('psql', [...access, '-q', '-v', 'ON_ERROR_STOP=1', to], { env, input });
     },
     async start() {
       // A server that was killed leaves processes behind, which end a moment later.

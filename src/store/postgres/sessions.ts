@@ -1,6 +1,6 @@
 /** Connections to the database: bounded in number and in time, and given up as a whole at the first failure. */
 import { readFileSync } from 'node:fs';
-import pg from 'pg';
+import { Pool, type ClientConfig, type PoolClient, type QueryResult } from 'pg';
 import type { PostgresAddress } from './address.ts';
 
 export interface SessionConfig {
@@ -19,7 +19,7 @@ export interface Sessions {
 }
 
 export interface Session {
-  query(text: string, values?: unknown[]): Promise<pg.QueryResult>;
+  query(text: string, values?: unknown[]): Promise<QueryResult>;
 }
 
 /** Together below the 2 s within which a caller is told that the database is gone. */
@@ -50,7 +50,7 @@ export function createSessions(config: SessionConfig): Sessions {
 }
 
 /** `timeoutMs` of each statement. */
-export function toClientConfig({ address, password }: SessionConfig, timeoutMs: number): pg.ClientConfig {
+export function toClientConfig({ address, password }: SessionConfig, timeoutMs: number): ClientConfig {
   const { host, port, user, database, tls, caFile } = address;
   return {
     ...{ host, port, user, database, password },
@@ -68,8 +68,8 @@ export function toClientConfig({ address, password }: SessionConfig, timeoutMs: 
   };
 }
 
-function createPool(options: pg.ClientConfig, max: number): pg.Pool {
-  const pool = new pg.Pool({ ...options, max, idleTimeoutMillis: 30_000, allowExitOnIdle: true });
+function createPool(options: ClientConfig, max: number): Pool {
+  const pool = new Pool({ ...options, max, idleTimeoutMillis: 30_000, allowExitOnIdle: true });
   // A connection that dies while nobody uses it is replaced at the next use, which is where its failure counts.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
@@ -77,7 +77,7 @@ function createPool(options: pg.ClientConfig, max: number): pg.Pool {
 }
 
 /** A connection on which anything failed is closed, and the database undoes what it had begun. */
-async function inTransaction<T>(pool: pg.Pool, begin: string, act: (session: Session) => Promise<T>): Promise<T> {
+async function inTransaction<T>(pool: Pool, begin: string, act: (session: Session) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   // Ends the connection under a query that is not answered.
   const timer = setTimeout(() => void client.end().catch(() => undefined), TRANSACTION_MS);
@@ -96,7 +96,7 @@ async function inTransaction<T>(pool: pg.Pool, begin: string, act: (session: Ses
 }
 
 /** Of statements that were sent together, the ones after the one that failed fail as well: its failure is the one to tell. */
-function watch(client: pg.PoolClient) {
+function watch(client: PoolClient) {
   let failure: unknown;
   const query = (text: string, values?: unknown[]) => {
     const answer = client.query(text, values);
