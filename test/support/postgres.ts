@@ -6,6 +6,7 @@ import { chownSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { localhostCertificate, localhostKey } from '../tokens/localhostCertificate.ts';
 import { freePort } from './ports.ts';
 import { until } from './processes.ts';
 
@@ -42,7 +43,7 @@ export function sharedPostgres(): Promise<PostgresServer> {
 
 /**
  * Makes a cluster in a temporary folder and starts it on a free loopback port. It refuses to run as root: then it runs
- * as the user `postgres`, or `nobody`. Ended, and its folder removed, with this process.
+ * as the user `postgres`, or `nobody`. It speaks TLS too, as `localhost`. Ended, and its folder removed, with this process.
  */
 export async function startPostgres(): Promise<PostgresServer> {
   const bin = findBinaries();
@@ -52,7 +53,13 @@ export async function startPostgres(): Promise<PostgresServer> {
   const password = randomBytes(16).toString('hex');
   const passwordFile = join(folder, 'password');
   writeFileSync(passwordFile, password, { mode: 0o600 });
-  if (owner) for (const path of [folder, passwordFile]) chownSync(path, owner.uid, owner.gid);
+  const tls = [
+    [join(folder, 'tls.crt'), localhostCertificate],
+    [join(folder, 'tls.key'), localhostKey],
+  ] as const;
+  for (const [path, text] of tls) writeFileSync(path, text, { mode: 0o600 });
+  if (owner)
+    for (const path of [folder, passwordFile, ...tls.map(([file]) => file)]) chownSync(path, owner.uid, owner.gid);
   const locale = ['--encoding=UTF8', '--locale=C'];
   execFileSync(
     join(bin, 'initdb'),
@@ -155,6 +162,9 @@ function spawnServer({ bin, data, log, folder, owner, port }: Place): ChildProce
     port,
     unix_socket_directories: '',
     fsync: 'on',
+    ssl: 'on',
+    ssl_cert_file: join(folder, 'tls.crt'),
+    ssl_key_file: join(folder, 'tls.key'),
     shared_buffers: '32MB',
     max_connections: 60,
   };

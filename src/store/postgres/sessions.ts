@@ -1,5 +1,6 @@
 /** Connections to the database: bounded in number and in time, and given up as a whole at the first failure. */
 import { readFileSync } from 'node:fs';
+import { checkServerIdentity } from 'node:tls';
 import { Pool, type ClientConfig, type PoolClient, type QueryResult } from 'pg';
 import type { PostgresAddress } from './address.ts';
 
@@ -54,7 +55,11 @@ export function toClientConfig({ address, password }: SessionConfig, timeoutMs: 
   const { host, port, user, database, tls, caFile } = address;
   return {
     ...{ host, port, user, database, password },
-    ssl: tls && { ...(caFile !== undefined && { ca: readFileSync(caFile, 'utf8') }) },
+    // By the name or address that was given, whichever it is.
+    ssl: tls && {
+      ...(caFile !== undefined && { ca: readFileSync(caFile, 'utf8') }),
+      checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate),
+    },
     options: Object.entries(SETTINGS)
       .map(([name, value]) => `-c ${name}=${value}`)
       .join(' '),
