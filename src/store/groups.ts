@@ -37,13 +37,14 @@ export function createGroups<Item, Outcome>(options: GroupOptions<Item, Outcome>
     }
     busy = true;
     // After all that this turn reads from its sockets: a sync of the disk costs the same for one write as for many.
-    setImmediate(() => {
-      void sendGroup(waiting.splice(0, options.maxGroup), options).then((failure) => {
-        busy = false;
-        if (failure && options.failsTogether) for (const { reject } of waiting.splice(0)) reject(failure.error);
-        pump();
-      });
-    });
+    setImmediate(() => void send());
+  };
+
+  const send = async (): Promise<void> => {
+    const failure = await sendGroup(waiting.splice(0, options.maxGroup), options);
+    busy = false;
+    if (failure && options.failsTogether) for (const { reject } of waiting.splice(0)) reject(failure.error);
+    pump();
   };
 
   return {
