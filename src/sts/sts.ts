@@ -19,7 +19,7 @@ import type { STSPorts } from './ports.ts';
 import { toReplicaReport } from './programmed.ts';
 import { recordRefusal } from './refusals.ts';
 import { addRoutes, type Readiness } from './routes.ts';
-import { createExpiry } from './runtime/expiry.ts';
+import { createSweep } from './runtime/sweep.ts';
 import { createFollower, type Follower } from './runtime/follower.ts';
 import { createRuntimes } from './runtime/runtimes.ts';
 import { createServer, isLoopback } from './server.ts';
@@ -56,7 +56,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   const { clock, log, randomBytes, source, store } = ports;
   const runtimes = createRuntimes({ store, raised: (zoneUID, raised) => configuration.raised(zoneUID, raised) });
   const configuration: Configuration = createConfiguration({ ...ports, runtime: (zoneUID) => runtimes.open(zoneUID) });
-  const expiry = createExpiry({ configuration, runtimes, clock, randomBytes, log });
+  const sweep = createSweep({ configuration, runtimes, clock, randomBytes, log });
   const keySets = createKeySets({ clock, allowRanges: config.allowJWKSRanges });
   const follower = createFollower({ store, configuration, runtimes, clock, log });
   const hub = createFeedHub({
@@ -101,7 +101,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
       await configuration.start();
       await follower.start();
       served = true;
-      expiry.start();
+      sweep.start();
       if (config.tls) unwatch = watchCertificate(config.tls, (pair) => setCertificate(server.server, pair), log);
       const url = await server.listen(config.listen);
       log.info({ url, issuer: config.issuer }, 'STS serves');
@@ -111,7 +111,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     challenges,
     async close() {
       unwatch();
-      expiry.close();
+      sweep.close();
       hub.close();
       await server.close();
       follower.close();
