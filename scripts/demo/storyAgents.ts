@@ -9,144 +9,179 @@ import { createTeller, type Teller } from './teller.ts';
 import { ID_TOKEN, call, exchange, send, type Answer, type Client } from './wire.ts';
 
 const PAYMENTS = 'resource://payments';
+const READING = { resource: PAYMENTS, scope: 'invoices:read' };
+const PAYING = { resource: PAYMENTS, scope: 'payments:send' };
 const CAROL: User = { sub: 'carol', groups: ['accounting'] };
 
 /** An agent with a session: who it is, what it shows to the STS, and the session's id. */
 interface Agent {
   readonly client: Client;
+  /** `<namespace>.<name>`. */
+  readonly application: string;
   readonly lifecycle: string;
   readonly session: string;
 }
 
+/** What every scene plays with. */
+interface Stage extends Teller {
+  readonly world: Environment;
+  readonly users: IdentityProvider;
+  readonly client: (account: string) => Client;
+}
+
+/** An agent that acts, and the members of its exchanges that say within what. */
+interface Acting extends Agent {
+  readonly within: Readonly<Record<string, string>>;
+}
+
 /** Returns how many expectations did not hold. */
 export async function tellOfAgents(world: Environment, users: IdentityProvider): Promise<number> {
-  const teller = createTeller();
-  const { expect, show } = teller;
-  const { issuer, office } = world;
-  const { zoneID } = office;
+  const { issuer, office, data } = world;
   const client = (account: string): Client => ({
     issuer,
-    zoneID,
+    zoneID: office.zoneID,
     agentToken: (audience) => office.token(account, audience),
   });
-  const zone = `/zones/${zoneID}`;
+  const stage: Stage = { world, users, client, ...createTeller() };
+  const orchestrator = await startForCarol(stage);
+  const worker = await delegateToWorker(orchestrator, stage);
+  const runner = await passOnToRunner(worker, stage);
+  await pay(runner, stage);
+  await payOverTheLimit(runner, stage);
+  await endAll({ orchestrator, worker, runner }, stage);
+  title('16. The log proves it');
+  await proveLog(data, { zoneID: office.zoneID, chain: ['accounts.runner', 'accounts.worker'] }, stage);
+  return stage.differences();
+}
 
+async function startForCarol(stage: Stage): Promise<Acting> {
+  const { world, users, client, expect, show } = stage;
   title('10. Carol (group accounting) signs in to the orchestrator, which starts an agent session for her');
   const signedIn = await exchange(client('orchestrator'), {
     subject_token: await users.signIn(CAROL, 'accounts-desk', { lifetime: '30m' }),
     subject_token_type: ID_TOKEN,
   });
-  const login = String(signedIn.body['access_token']);
+  const login = mandateOf(signedIn);
   const attached = { subject_session_id: String(decodePayload(login)['sid']), subject_token: login };
-  const orchestrator = await startAgent(client('orchestrator'), teller, attached);
-  const reading = { agent_session_id: orchestrator.session, resource: PAYMENTS, scope: 'invoices:read' };
-  const read = await exchange(orchestrator.client, reading);
-  const invoices = show(await call(office, 'GET', '/invoices', String(read.body['access_token'])));
+  const orchestrator = await startAgent(client('orchestrator'), stage, attached);
+  const within = { agent_session_id: orchestrator.session };
+  const read = await exchange(orchestrator.client, { ...within, ...READING });
+  const invoices = show(await call(world.office, 'GET', '/invoices', mandateOf(read)));
   expect('it reads invoices with a mandate that names the session', invoices.status === 200);
+  return { ...orchestrator, within };
+}
 
+async function delegateToWorker(orchestrator: Agent, stage: Stage): Promise<Acting> {
+  const { client, expect, show } = stage;
   title('11. It delegates to a worker: reading and paying, not closing invoices; two hops');
-  const worker = await startAgent(client('worker'), teller);
-  const toWorker = show(
-    await send(issuer, 'POST', `${zone}/delegations`, {
-      bearer: orchestrator.lifecycle,
-      body: {
-        issuer_application_id: 'accounts.orchestrator',
-        source_session_id: orchestrator.session,
-        receiver_application_id: 'accounts.worker',
-        target_session_id: worker.session,
-        scopes: ['invoices:read', 'payments:send', 'payments:send-large'],
-        constraints: { resources: [PAYMENTS], max_hops: 2, ttl_seconds: 1500 },
-      },
+  const worker = await startAgent(client('worker'), stage);
+  const edge = show(
+    await delegate(orchestrator, worker, {
+      scopes: ['invoices:read', 'payments:send', 'payments:send-large'],
+      constraints: { resources: [PAYMENTS], max_hops: 2, ttl_seconds: 1500 },
     }),
   );
-  expect('201: an edge, though the worker has no Grant of its own', toWorker.status === 201);
+  expect('201: an edge, though the worker has no Grant of its own', edge.status === 201);
+  return { ...worker, within: withinEdge(worker, edge) };
+}
 
+async function passOnToRunner(worker: Agent, stage: Stage): Promise<Acting> {
+  const { client, expect, show } = stage;
   title('12. The worker delegates to a runner that only pays; it cannot pass on more than it has');
-  const runner = await startAgent(client('runner'), teller);
-  const passOn = (scopes: readonly string[]) =>
-    send(issuer, 'POST', `${zone}/delegations`, {
-      bearer: worker.lifecycle,
-      body: {
-        issuer_application_id: 'accounts.worker',
-        source_session_id: worker.session,
-        receiver_application_id: 'accounts.runner',
-        target_session_id: runner.session,
-        scopes,
-        ttl_seconds: 1200,
-      },
-    });
-  const wider = show(await passOn(['invoices:close', 'payments:send']));
+  const runner = await startAgent(client('runner'), stage);
+  const wider = show(
+    await delegate(worker, runner, { scopes: ['invoices:close', 'payments:send'], ttl_seconds: 1200 }),
+  );
   expect(
     'refused: 403 delegation_exceeds_parent_authority',
     wider.status === 403 && wider.body['error'] === 'delegation_exceeds_parent_authority',
   );
-  const toRunner = show(await passOn(['payments:send', 'payments:send-large']));
-  expect('narrower: 201', toRunner.status === 201);
+  const narrower = { scopes: ['payments:send', 'payments:send-large'], ttl_seconds: 1200 };
+  const edge = show(await delegate(worker, runner, narrower));
+  expect('narrower: 201', edge.status === 201);
+  return { ...runner, within: withinEdge(runner, edge) };
+}
 
+async function pay({ client, within }: Acting, { world, expect, show }: Stage): Promise<void> {
   title('13. The runner pays: its mandate names Carol, and everyone between her and the payment');
-  const workersEdge = { agent_session_id: worker.session, delegation_edge_id: edgeOf(toWorker) };
-  const runnersEdge = { agent_session_id: runner.session, delegation_edge_id: edgeOf(toRunner) };
-  const paying = { ...runnersEdge, resource: PAYMENTS, scope: 'payments:send' };
-  const minted = show(await exchange(runner.client, paying));
-  const mandate = String(minted.body['access_token']);
+  const minted = show(await exchange(client, { ...within, ...PAYING }));
+  const mandate = mandateOf(minted);
   if (minted.status === 200) detail(JSON.stringify(chainOf(mandate), null, 2));
-  const paid = show(await call(office, 'POST', '/payments', mandate));
+  const paid = show(await call(world.office, 'POST', '/payments', mandate));
   const seen = JSON.stringify(paid.body);
   expect(
     '200, and the service knows for whom and by whom',
     paid.status === 200 && seen.includes('corp:carol') && seen.includes('accounts.runner'),
   );
-  const beyond = show(await exchange(runner.client, { ...paying, scope: 'invoices:read' }));
+  const beyond = show(await exchange(client, { ...within, ...READING }));
   expect('what the edge does not carry is refused: ScopeNotDelegated', beyond.body['reason'] === 'ScopeNotDelegated');
+}
 
+async function payOverTheLimit({ client, within }: Acting, stage: Stage): Promise<void> {
+  const { world, expect, show } = stage;
   title('14. A payment over the limit: policy asks for a person');
-  const large = { ...runnersEdge, resource: PAYMENTS, scope: 'payments:send-large' };
-  const held = show(await exchange(runner.client, large));
+  const request = { ...within, resource: PAYMENTS, scope: 'payments:send-large' };
+  const held = show(await exchange(client, request));
   expect(
     '401 interaction_required, with a challenge',
     held.status === 401 && held.body['error'] === 'interaction_required',
   );
   const challenge = { id: String(held.body['challenge_id']), binding: String(held.body['binding']) };
   const isApproved = await ask(`${String(held.body['error_description'])}. Approve as Carol?`);
-  const waiting = send(issuer, 'GET', `/step-up/${challenge.id}?wait=25`);
-  const decided = await decideAsCarol(client('approvals'), users, challenge, isApproved);
-  show(decided);
+  const waiting = send(world.issuer, 'GET', `/step-up/${challenge.id}?wait=25`);
+  const decided = show(await decideAsCarol(stage, challenge, isApproved));
   const state = isApproved ? 'approved' : 'rejected';
   expect(`Carol, signed in anew with nonce = binding: ${state}`, decided.body['state'] === state);
   expect('the runner, which was waiting, is told', (await waiting).body['state'] === state);
-  const retried = show(await exchange(runner.client, { ...large, challenge_id: challenge.id }));
-  if (isApproved) await spendApproval(world, runner.client, { ...large, challenge_id: challenge.id }, retried, teller);
+  const retry = { ...request, challenge_id: challenge.id };
+  const retried = show(await exchange(client, retry));
+  if (isApproved) await spendApproval(client, retry, retried, stage);
   else expect('refused: 403 StepUpRejected', retried.body['reason'] === 'StepUpRejected');
+}
 
+async function endAll(
+  { orchestrator, worker, runner }: Readonly<Record<'orchestrator' | 'worker' | 'runner', Acting>>,
+  { world: { issuer, office }, expect, show }: Stage,
+): Promise<void> {
   title('15. The orchestrator’s session ends: three mandates with minutes to live are dead now');
-  const mandateOf = async (agent: Agent, request: Readonly<Record<string, string>>) =>
-    String((await exchange(agent.client, request)).body['access_token']);
-  const workersReading = { ...workersEdge, resource: PAYMENTS, scope: 'invoices:read' };
-  const live: readonly (readonly [who: string, method: string, path: string, mandate: string])[] = [
-    ['orchestrator', 'GET', '/invoices', await mandateOf(orchestrator, reading)],
-    ['worker', 'GET', '/invoices', await mandateOf(worker, workersReading)],
-    ['runner', 'POST', '/payments', await mandateOf(runner, paying)],
+  const mint = async ({ client, within }: Acting, request: Readonly<Record<string, string>>) =>
+    mandateOf(await exchange(client, { ...within, ...request }));
+  const live = [
+    { who: 'orchestrator', method: 'GET', path: '/invoices', mandate: await mint(orchestrator, READING) },
+    { who: 'worker', method: 'GET', path: '/invoices', mandate: await mint(worker, READING) },
+    { who: 'runner', method: 'POST', path: '/payments', mandate: await mint(runner, PAYING) },
   ];
-  const statuses = () =>
-    Promise.all(live.map(async ([, method, path, it]) => (await call(office, method, path, it)).status));
+  const statuses = await Promise.all(
+    live.map(async ({ method, path, mandate }) => (await call(office, method, path, mandate)).status),
+  );
   expect(
     'still 200, 200, 200 before',
-    (await statuses()).every((status) => status === 200),
+    statuses.every((status) => status === 200),
   );
-  show(await send(issuer, 'DELETE', `${zone}/agents/${orchestrator.session}`, { bearer: orchestrator.lifecycle }));
-  const ended = await Promise.all(
-    live.map(([, method, path, it]) =>
-      until('the refusal', async () => (await call(office, method, path, it)).status !== 200, 5000),
-    ),
-  );
-  for (const [index, [who]] of live.entries())
-    expect(`the ${who}’s mandate refused ${ended[index]!.toFixed(0)} ms after`, ended[index]! < 1000);
-  const after = show(await exchange(runner.client, paying));
+  const session = `/zones/${office.zoneID}/agents/${orchestrator.session}`;
+  show(await send(issuer, 'DELETE', session, { bearer: orchestrator.lifecycle }));
+  const refusals = live.map(async ({ who, method, path, mandate }) => {
+    const isRefused = async () => (await call(office, method, path, mandate)).status !== 200;
+    return { who, took: await until(`the refusal of the ${who}’s mandate`, isRefused, 5000) };
+  });
+  for (const { who, took } of await Promise.all(refusals))
+    expect(`the ${who}’s mandate refused ${took.toFixed(0)} ms after`, took < 1000);
+  const after = show(await exchange(runner.client, { ...runner.within, ...PAYING }));
   expect('and no new one: DelegationNotActive', after.status === 403 && after.body['reason'] === 'DelegationNotActive');
+}
 
-  title('16. The log proves it');
-  await proveLog(world.data, { zoneID, chain: ['accounts.runner', 'accounts.worker'] }, teller);
-  return teller.differences();
+/** From a session of one agent to a session of another. */
+function delegate(from: Agent, to: Agent, what: Readonly<Record<string, unknown>>): Promise<Answer> {
+  return send(from.client.issuer, 'POST', `/zones/${from.client.zoneID}/delegations`, {
+    bearer: from.lifecycle,
+    body: {
+      issuer_application_id: from.application,
+      source_session_id: from.session,
+      receiver_application_id: to.application,
+      target_session_id: to.session,
+      ...what,
+    },
+  });
 }
 
 /** A session of the application's own, or for the user whose login is attached. */
@@ -156,17 +191,21 @@ async function startAgent(
   attached: Readonly<Record<string, string>> = {},
 ): Promise<Agent> {
   const minted = await exchange(client, { scope: 'agent:lifecycle' });
-  const lifecycle = String(minted.body['access_token']);
-  const applicationID = String(decodePayload(lifecycle)['client_id']);
-  const body = { application_id: applicationID, ttl_seconds: 1800, ...attached };
+  const lifecycle = mandateOf(minted);
+  const application = String(decodePayload(lifecycle)['client_id']);
+  const body = { application_id: application, ttl_seconds: 1800, ...attached };
   const started = await send(client.issuer, 'POST', `/zones/${client.zoneID}/agents`, { bearer: lifecycle, body });
   show(started);
-  expect(`201: a session of ${applicationID}`, started.status === 201);
-  return { client, lifecycle, session: String(started.body['agent_session_id']) };
+  expect(`201: a session of ${application}`, started.status === 201);
+  return { client, application, lifecycle, session: String(started.body['agent_session_id']) };
 }
 
-function edgeOf(answer: Answer): string {
-  return String(answer.body['delegation_edge_id']);
+function withinEdge({ session }: Agent, edge: Answer): Readonly<Record<string, string>> {
+  return { agent_session_id: session, delegation_edge_id: String(edge.body['delegation_edge_id']) };
+}
+
+function mandateOf(answer: Answer): string {
+  return String(answer.body['access_token']);
 }
 
 /** The claims that say who acts for whom. */
@@ -182,35 +221,34 @@ interface ShownChallenge {
 
 /** What the approver application does: a fresh login for this very challenge, then the decision. */
 async function decideAsCarol(
-  approvals: Client,
-  users: IdentityProvider,
+  { users, client }: Stage,
   { id, binding }: ShownChallenge,
   isApproved: boolean,
 ): Promise<Answer> {
+  const approvals = client('approvals');
   note('Carol signs in to accounts.approvals, with nonce = binding');
   const login = await exchange(approvals, {
     subject_token: await users.signIn(CAROL, 'accounts-approvals', { nonce: binding }),
     subject_token_type: ID_TOKEN,
   });
   return send(approvals.issuer, 'POST', `/step-up/${id}/decision`, {
-    bearer: String(login.body['access_token']),
+    bearer: mandateOf(login),
     body: { decision: isApproved ? 'approved' : 'rejected', binding },
   });
 }
 
 async function spendApproval(
-  { office }: Environment,
   runner: Client,
   request: Readonly<Record<string, string>>,
   retried: Answer,
-  { expect, show }: Teller,
+  { world: { office }, expect, show }: Stage,
 ): Promise<void> {
-  const mandate = String(retried.body['access_token']);
+  const mandate = mandateOf(retried);
   expect('the same request with challenge_id: a mandate', retried.status === 200);
   const paid = show(await call(office, 'POST', '/payments/large', mandate));
   expect('200 from the service', paid.status === 200);
   const again = await exchange(runner, request);
-  const isSame = decodePayload(String(again.body['access_token']))['jti'] === decodePayload(mandate)['jti'];
+  const isSame = decodePayload(mandateOf(again))['jti'] === decodePayload(mandate)['jti'];
   expect('sent once more, as if the reply was lost: the same mandate, no second one', isSame);
   const twice = show(await call(office, 'POST', '/payments/large', mandate));
   expect(

@@ -81,7 +81,9 @@ describe.skipIf(!hasCurl)('the guide to', () => {
   });
 
   it('step-up', async () => {
-    const { variables, idToken } = await holdPayment();
+    const { variables, idToken, decisionID } = await holdPayment();
+    const record = await shell(`caracal audit show ${decisionID}`);
+    for (const words of ['resource://payments', 'payments:send-large', 'carol']) expect(record).toContain(words);
     await writeFile(join(folder, 'id-token'), idToken);
     const steps = followed('step-up');
     const [waited, decided, retried] = await follow(
@@ -95,7 +97,7 @@ describe.skipIf(!hasCurl)('the guide to', () => {
 });
 
 /** What the page takes as given: a chain that acts for Carol, with a payment that is held, and her login. */
-async function holdPayment(): Promise<{ readonly variables: string; readonly idToken: string }> {
+async function holdPayment(): Promise<Readonly<Record<'variables' | 'idToken' | 'decisionID', string>>> {
   const carol = { sub: 'carol', groups: ['accounting'] };
   await writeFile(join(folder, 'carol'), await users.signIn(carol, 'accounts-desk'));
   const [start = ''] = read('docs/guides/delegation.md').match(/^field\(\)[\s\S]*?\n\n/m) ?? [];
@@ -117,7 +119,8 @@ echo "session=$session"; echo "edge=$edge"; echo "assertion=$assertion"; cat hel
   const lines = (await shell(script)).trim().split('\n');
   const held = JSON.parse(lines.at(-1)!) as Readonly<Record<string, string>>;
   expect(held).toMatchObject({ error: 'interaction_required', approver: 'any' });
-  const { challenge_id: id, binding } = held;
+  const { challenge_id: id, binding, decision_id: decisionID } = held;
   const variables = [...lines.slice(0, -1), `challenge_id=${id}`, `binding=${binding}`].join('\n');
-  return { variables, idToken: await users.signIn(carol, 'accounts-approvals', { nonce: binding! }) };
+  const idToken = await users.signIn(carol, 'accounts-approvals', { nonce: binding! });
+  return { variables, idToken, decisionID: decisionID! };
 }
