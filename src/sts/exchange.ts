@@ -152,7 +152,7 @@ function toRequest(
   return withinSession(request, form, from, { snapshot, runtime }, now);
 }
 
-/** What another replica has just written is read once, before its id counts as unknown. */
+/** What another replica has just written is read once, before its id counts as unknown, or as not yet decided. */
 async function knowWhatIsNamed(
   { agentSessionID, delegationEdgeID, challengeID }: TokenForm,
   { snapshot, runtime }: ServedZone,
@@ -161,7 +161,7 @@ async function knowWhatIsNamed(
   const isKnown =
     (agentSessionID === undefined || runtime.session(agentSessionID) !== undefined) &&
     (delegationEdgeID === undefined || runtime.edge(delegationEdgeID) !== undefined) &&
-    (challengeID === undefined || runtime.challenge(challengeID) !== undefined);
+    (challengeID === undefined || (runtime.challenge(challengeID)?.state ?? 'pending') !== 'pending');
   if (isKnown) return;
   try {
     await runtimes.refresh(snapshot.uid);
