@@ -7,7 +7,7 @@ import type { CredentialType, PolicyInput, PolicyOutcome, PolicySubject, PolicyW
 
 /** Why a well-formed, authenticated exchange was denied: `reason` of a 403/404 body. Documented in docs/reference/errors.md. */
 export const DENIAL_REASONS = {
-  ZoneFrozen: 'the zone is frozen (`Zone.spec.freeze`)',
+  ZoneFrozen: 'the zone is frozen (`Zone.spec.freeze`, or by command: `caracal unfreeze`)',
   NoActivePolicy: 'the zone has no active policy set',
   ApplicationUnknown:
     'the Application is no longer an accepted one of the zone, or was re-created since it authenticated',
@@ -170,6 +170,8 @@ export interface RuntimeAct {
     | 'delegation.revoked'
     | 'challenge.opened'
     | 'challenge.decided'
+    | 'zone.frozen'
+    | 'zone.unfrozen'
     | 'expired'
     | 'revoked';
   /** An application id, `operator:<user>`, `subject:<issuer>:<sub>`, `time` or `configuration`. */

@@ -15,7 +15,22 @@ export interface IdempotentAnswer {
   readonly expiresAt: number;
 }
 
-export type RuntimeObject = AgentSession | DelegationEdge | Challenge | IdempotentAnswer;
+/** A zone's id among its own runtime objects: there is one freeze. */
+export const FREEZE_ID = 'zone';
+
+/** A freeze by command: it holds beside `Zone.spec.freeze`, and each is lifted where it was set. */
+export interface ZoneFreeze {
+  readonly kind: 'zoneFreeze';
+  readonly id: typeof FREEZE_ID;
+  readonly status: 'frozen' | 'lifted';
+  readonly reason: string;
+  /** Who set or lifted it: `operator:<user name>`. */
+  readonly by: string;
+  /** Unix milliseconds. */
+  readonly at: number;
+}
+
+export type RuntimeObject = AgentSession | DelegationEdge | Challenge | IdempotentAnswer | ZoneFreeze;
 
 /** All that one decision changes: it happens whole, or not at all. */
 export interface RuntimeWrite {

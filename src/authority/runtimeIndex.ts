@@ -1,6 +1,6 @@
 /** One zone's runtime state in memory: every object by its id, and by what leads to it. Changed only by entries of the store, in their order. */
 import type { AgentSession, DelegationEdge } from './agents/model.ts';
-import type { IdempotentAnswer, RuntimeEntry, RuntimeObject } from './runtime.ts';
+import type { IdempotentAnswer, RuntimeEntry, RuntimeObject, ZoneFreeze } from './runtime.ts';
 import type { Challenge } from './stepUp/challenge.ts';
 
 /** What decisions read. Sets are live and must not be kept over an `await`. */
@@ -11,6 +11,8 @@ export interface RuntimeView {
   edge(id: string): DelegationEdge | undefined;
   challenge(id: string): Challenge | undefined;
   answer(id: string): IdempotentAnswer | undefined;
+  /** The freeze by command, while it holds. */
+  freeze(): ZoneFreeze | undefined;
   sessions(): Iterable<AgentSession>;
   edges(): Iterable<DelegationEdge>;
   challenges(): Iterable<Challenge>;
@@ -50,15 +52,14 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
   const under = createIndex();
   const livingBy = createIndex();
   const held = createIndex();
-  const open = createCounts();
+  const open = createOpenCount();
+  let freeze: ZoneFreeze | undefined;
 
   const put = (object: RuntimeObject): void => {
     switch (object.kind) {
       case 'agentSession': {
-        const before = sessions.get(object.id);
-        if (before) open.count(before, -1);
+        open.replace(sessions.get(object.id), object);
         sessions.set(object.id, object);
-        open.count(object, 1);
         children.add(object.parentID, object.id);
         livingBy.add(object.edgeID, object.id);
         return;
@@ -75,6 +76,9 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
         return;
       case 'idempotentAnswer':
         answers.set(object.id, object);
+        return;
+      case 'zoneFreeze':
+        freeze = object.status === 'frozen' ? object : undefined;
     }
   };
   const remove = (object: RuntimeObject): void => {
@@ -82,7 +86,7 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
       case 'agentSession': {
         const before = sessions.get(object.id);
         if (!before) return;
-        open.count(before, -1);
+        open.replace(before, undefined);
         sessions.delete(object.id);
         children.remove(object.parentID, object.id);
         livingBy.remove(object.edgeID, object.id);
@@ -110,6 +114,7 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
     edge: (id) => edges.get(id),
     challenge: (id) => challenges.get(id),
     answer: (id) => answers.get(id),
+    freeze: () => freeze,
     sessions: () => sessions.values(),
     edges: () => edges.values(),
     challenges: () => challenges.values(),
@@ -137,18 +142,23 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
   };
 }
 
-/** Sessions that are neither ended nor expired. */
-function createCounts() {
+/** How many sessions are neither ended nor expired. */
+function createOpenCount() {
   const byApplication = new Map<string, number>();
   let all = 0;
+  const count = (session: AgentSession | undefined, by: 1 | -1): void => {
+    if (!session || session.status === 'ended' || session.status === 'expired') return;
+    const { uid } = session.application;
+    all += by;
+    byApplication.set(uid, (byApplication.get(uid) ?? 0) + by);
+  };
   return {
-    all: () => all,
-    of: (applicationUID: string) => byApplication.get(applicationUID) ?? 0,
-    count({ application: { uid }, status }: AgentSession, by: 1 | -1): void {
-      if (status === 'ended' || status === 'expired') return;
-      all += by;
-      byApplication.set(uid, (byApplication.get(uid) ?? 0) + by);
+    replace(before: AgentSession | undefined, after: AgentSession | undefined): void {
+      count(before, -1);
+      count(after, 1);
     },
+    all: () => all,
+    of: (uid: string) => byApplication.get(uid) ?? 0,
   };
 }
 

@@ -7,10 +7,11 @@ import type { PolicyModule, ZoneSnapshot } from '../authority/snapshot.ts';
 import { explainPolicy } from '../policy/explain.ts';
 import type { PolicyExplanation as ExplainedModule } from '../policy/explain.ts';
 import type { OPA } from '../policy/opa.ts';
+import { toSaidRules } from '../policy/ruleText.ts';
 import { createPolicyEngine } from '../policy/workers.ts';
 import type { OfflineEntry } from '../up/offline.ts';
 import type { PolicyPlace } from '../up/recordedPolicies.ts';
-import { toStepUpWords, type Explanation, type ExplainedRule, type PolicyExplanation } from './explainText.ts';
+import type { Explanation, PolicyExplanation } from './explainText.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface PolicyQuestion {
@@ -80,28 +81,10 @@ function toPlaces(entries: readonly OfflineEntry[], namespace: string): readonly
 function toExplanation(scope: string, module: ExplainedModule, places: readonly PolicyPlace[]): PolicyExplanation {
   const place = places.find(({ name }) => name === module.policy);
   const file = place?.file ?? '';
-  const rules = toRules(module).map(({ line, text }) => ({
+  const rules = toSaidRules(module).map(({ line, text }) => ({
     file,
     line: (line === 0 ? place?.line : place?.lineInText(line)) ?? 0,
     text,
   }));
   return { policy: module.policy, scope, outcome: module.outcome, rules };
-}
-
-/** Denials and step-ups by their words, other rules by what they are; `line` is of the policy's text, 0 where it is not known. */
-function toRules(module: ExplainedModule): readonly Omit<ExplainedRule, 'file'>[] {
-  const denials = module.denials.map(({ reason, line }) => ({ line, text: `deny ${JSON.stringify(reason)}` }));
-  const others = module.rules
-    .filter(({ name, fired }) => fired && (name === 'allow' || name === 'max_ttl_seconds'))
-    .map(({ name, line }) => ({ line, text: name === 'allow' ? toAllow(module) : toLimit(module) }));
-  const stepUps = module.stepUps.map((stepUp) => ({ line: stepUp.line, text: `step_up: ${toStepUpWords(stepUp)}` }));
-  return [...denials, ...stepUps, ...others];
-}
-
-function toAllow({ allow }: ExplainedModule): string {
-  return `allow is ${allow}`;
-}
-
-function toLimit({ maxTTLSeconds }: ExplainedModule): string {
-  return `max_ttl_seconds is ${maxTTLSeconds ?? 'no number'}`;
 }

@@ -1,8 +1,8 @@
 /** An explanation for people: every check, every Grant considered, every policy asked, then the decision. */
 import type { CheckReport } from '../authority/checks.ts';
 import type { Denial, ExchangeRequest, Permit } from '../authority/decision.ts';
-import type { StepUpRequirement } from '../authority/stepUp/challenge.ts';
 import type { Hold } from '../authority/stepUp/hold.ts';
+import { toStepUpWords } from '../policy/ruleText.ts';
 import type { ConsideredGrant } from './explainQuestion.ts';
 import { toPrintable } from './printable.ts';
 
@@ -96,14 +96,6 @@ const JOINTS = {
 function toScopeWords(outcome: PolicyExplanation['outcome'], scope: string): string {
   if (scope === '') return '';
   return ` ${JOINTS[outcome]}${scope}`;
-}
-
-const APPROVERS = { operator: 'an operator', subject: 'the user', any: 'an operator or the user' } as const;
-
-/** What a person has to do, and why. */
-export function toStepUpWords({ tier, approver, ttlSeconds, reason }: Omit<StepUpRequirement, 'policy'>): string {
-  const time = ttlSeconds === undefined ? '' : ` within ${ttlSeconds} s`;
-  return `${APPROVERS[approver]} has to approve${time}, tier ${tier}${reason === undefined ? '' : `: ${reason}`}`;
 }
 
 function toDecisionText(decision: Permit | Hold | Denial, now: number): string {

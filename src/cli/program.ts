@@ -5,6 +5,7 @@ import { addClientCommands } from './clientCommands.ts';
 import { checkRequired, withExample } from './command.ts';
 import type { Session } from './command.ts';
 import { addLocalCommands } from './localCommands.ts';
+import { addOperateCommands } from './operate/commands.ts';
 import { addRoleCommands } from './roleCommands.ts';
 import { CommandError } from './runtime.ts';
 import type { ExitCode, Runtime } from './runtime.ts';
@@ -46,6 +47,7 @@ export function createProgram(session: Session): Command {
   addLocalCommands(program, session);
   addClientCommands(program, session);
   addAuditCommands(program, session);
+  addOperateCommands(program, session);
   addRoleCommands(program, session);
   addVersion(program, session);
   return program;

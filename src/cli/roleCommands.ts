@@ -89,6 +89,7 @@ function addSTS(program: Command, session: Session): void {
     .option('--store-keys <dir>', 'with --store: folder of its keys, the same for every replica')
     .option('--store-password-file <file>', 'with --store: file of the password (default: PGPASSWORD)')
     .option('--controller <namespace/name>', 'ServiceAccount that may ask what is programmed')
+    .option('--front <namespace/name>', 'ServiceAccount that may ask for users of the runtime API')
     .option(
       '--allow-jwks-range <cidr>',
       'address range, private too, that key sets may be fetched from; repeat for more',

@@ -36,6 +36,8 @@ export interface STSStart extends ClusterStart {
   readonly database: DatabaseStart | undefined;
   /** The ServiceAccount that may ask what is programmed. */
   readonly controller: { readonly namespace: string; readonly name: string } | undefined;
+  /** The ServiceAccount that may ask for users of the runtime API. */
+  readonly front: { readonly namespace: string; readonly name: string } | undefined;
   readonly allowJWKSRanges: readonly string[];
 }
 

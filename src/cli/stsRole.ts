@@ -21,6 +21,7 @@ export interface STSOptions {
   readonly storeKeys?: string;
   readonly storePasswordFile?: string;
   readonly controller?: string;
+  readonly front?: string;
   readonly allowJwksRange: readonly string[];
 }
 
@@ -35,7 +36,8 @@ export async function runSTS(options: STSOptions, starters: Starters, runtime: R
       tls: parseTLS(options, path),
       data: path(options.data),
       database: parseDatabase(options, path),
-      controller: parseController(options),
+      controller: parsePart('controller', options.controller, options.namespace),
+      front: parsePart('front', options.front, options.namespace),
       allowJWKSRanges: options.allowJwksRange,
       opa: await findOPA(options.opa, runtime),
       opaCache: opaCache(runtime),
@@ -87,9 +89,9 @@ function parseStore(url: string) {
 }
 
 /** The ServiceAccount of install/rbac.yaml unless told otherwise. */
-function parseController({ controller, namespace }: STSOptions) {
-  if (controller === undefined) return { namespace, name: 'caracal-controller' };
-  const [first, second, ...rest] = controller.split('/');
+function parsePart(part: 'controller' | 'front', named: string | undefined, namespace: string) {
+  if (named === undefined) return { namespace, name: `caracal-${part}` };
+  const [first, second, ...rest] = named.split('/');
   if (first && second && rest.length === 0) return { namespace: first, name: second };
-  throw new CommandError(`--controller "${controller}" is no ServiceAccount: write NAMESPACE/NAME`, 2);
+  throw new CommandError(`--${part} "${named}" is no ServiceAccount: write NAMESPACE/NAME`, 2);
 }

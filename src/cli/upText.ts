@@ -5,6 +5,7 @@ import type { Summary, Transition } from '../up/summaries.ts';
 import type { UpReady } from './starters.ts';
 import { toPrintable } from './printable.ts';
 import { toTable } from './table.ts';
+import { TOKEN_FILE } from '../up/localAccess.ts';
 
 export interface UpVoice {
   /** Whether problems go to standard error. */
@@ -51,6 +52,7 @@ function toReadyText(ready: UpReady, data: string, summaries: readonly Summary[]
     ['STS', ready.issuer],
     ['gateway (edge)', ready.gateway],
     ['zones', ready.zones.length === 0 ? 'none' : ready.zones.join(', ')],
+    ['runtime API', `${ready.issuer}/apis/runtime.caracal.run (token: ${data}/${TOKEN_FILE})`],
     ['data', data],
   ]);
   const objects = toTable([

@@ -6,7 +6,7 @@ import { createMandateVerifier, type MandateVerifier, type MandateVerifierConfig
 import { createEpochs, type Epochs } from './epochs.ts';
 import type { FeedListener } from './feed/link.ts';
 import { toMetadataURL } from './metadata.ts';
-import { createOperationIndex, type OperationIndex } from './operations.ts';
+import { createOperationIndex, type OperationIndex } from '../authority/operations.ts';
 
 /** A Resource with what is needed to judge a request for it. */
 export interface ServedResource {

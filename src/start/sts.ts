@@ -2,8 +2,11 @@
 import { untilStopped } from '../cli/runtime.ts';
 import type { Runtime } from '../cli/runtime.ts';
 import type { STSStart } from '../cli/starters.ts';
+import type { PolicyInput } from '../authority/policyInput.ts';
+import type { PolicyModule } from '../authority/snapshot.ts';
 import { createKubeSource } from '../kube/source.ts';
 import { createKubeWorkloadDirectory } from '../kube/workloads.ts';
+import { explainPolicy } from '../policy/explain.ts';
 import { createPolicyEngine } from '../policy/workers.ts';
 import { createSTS } from '../sts/sts.ts';
 import { connectCluster } from './cluster.ts';
@@ -20,9 +23,19 @@ export async function startSTS(start: STSStart, runtime: Runtime): Promise<void>
     const source = closing.closes(createKubeSource({ namespace: start.namespace }, reflector));
     const workloads = closing.closes(createKubeWorkloadDirectory({}, reflector));
     const policies = closing.closes(createPolicyEngine({ opa, clock }));
-    const { issuer, listen, tls, controller, allowJWKSRanges } = start;
-    const config = { issuer, listen, allowJWKSRanges, ...(tls && { tls }), ...(controller && { controller }) };
-    const ports = { source, signingKeys: source, workloads, policies, store, clock, randomBytes, log };
+    const { issuer, listen, tls, controller, front, allowJWKSRanges } = start;
+    const config = {
+      issuer,
+      listen,
+      allowJWKSRanges,
+      ...(tls && { tls }),
+      ...(controller && { controller }),
+      ...(front && { front }),
+    };
+    const ports = {
+      ...{ source, signingKeys: source, workloads, policies, store, clock, randomBytes, log },
+      explain: (modules: readonly PolicyModule[], input: PolicyInput) => explainPolicy(opa, modules, input),
+    };
     const sts = closing.closes(createSTS(config, ports));
     const served = workloads.start().then(() => sts.start());
     await Promise.race([served, untilStopped(runtime)]);

@@ -5,12 +5,14 @@ import type { RunningUp, UpStart } from '../cli/starters.ts';
 import { STORE_FILE } from '../cli/storeFile.ts';
 import { createController } from '../controller/controller.ts';
 import { createPolicyChecker } from '../policy/checker.ts';
+import { explainPolicy } from '../policy/explain.ts';
 import { createOPA } from '../policy/opa.ts';
 import { createPolicyEngine } from '../policy/workers.ts';
 import { openSQLiteStore } from '../store/sqlite.ts';
 import { createSTS } from '../sts/sts.ts';
 import type { STS } from '../sts/sts.ts';
 import { lockDataFolder, prepareDataFolder } from '../up/dataFolder.ts';
+import { openLocalAccess, writeLocalServer } from '../up/localAccess.ts';
 import { createFolderSource } from '../up/source.ts';
 import type { FolderSource } from '../up/source.ts';
 import { createWorkloadDirectory, openWorkloadIssuer } from '../up/workloads.ts';
@@ -69,6 +71,7 @@ async function assemble(start: UpStart, runtime: Runtime, closing: Closing): Pro
     ),
   );
   const zones = servedZones(source).map(({ id }) => id);
+  await writeLocalServer(start.data, issuer);
   return { ready: { issuer, gateway: edge.url, zones }, source, close: () => closing.close() };
 }
 
@@ -98,10 +101,14 @@ async function openSTS({ start, runtime, closing, log, issuer, source }: STSPart
   const store = closing.closes(await openSQLiteStore({ path: join(start.data, STORE_FILE), clock, randomBytes }));
   const policies = closing.closes(createPolicyEngine({ opa, clock }));
   const workloads = createWorkloadDirectory(await openWorkloadIssuer(start.data, randomBytes));
+  const { localTokenDigest } = await openLocalAccess(start.data, randomBytes);
   return closing.closes(
     createSTS(
-      { issuer, listen: { host: HOST, port: start.port }, allowJWKSRanges: start.allowJWKSRanges },
-      { source, signingKeys: source, workloads, policies, store, clock, randomBytes, log },
+      { issuer, listen: { host: HOST, port: start.port }, allowJWKSRanges: start.allowJWKSRanges, localTokenDigest },
+      {
+        ...{ source, signingKeys: source, workloads, policies, store, clock, randomBytes, log },
+        explain: (modules, input) => explainPolicy(opa, modules, input),
+      },
     ),
   );
 }

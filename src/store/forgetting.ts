@@ -16,6 +16,8 @@ export function toForgetAt(object: RuntimeObject): number | null {
       return keptFrom(object.expiresAt);
     case 'idempotentAnswer':
       return object.expiresAt;
+    case 'zoneFreeze':
+      return object.status === 'frozen' ? null : keptFrom(seconds(object.at));
   }
 }
 

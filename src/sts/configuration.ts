@@ -3,6 +3,7 @@ import { diffZones } from '../authority/change.ts';
 import type { Clock } from '../authority/clock.ts';
 import type { AuthorityChange } from '../authority/feed.ts';
 import { mergeRevocations, type RevocationEntry } from '../authority/revocation.ts';
+import { withFreeze } from '../authority/freeze.ts';
 import type { RuntimeEntry } from '../authority/runtime.ts';
 import type { RuntimeView } from '../authority/runtimeIndex.ts';
 import type { Snapshot, ZoneSnapshot } from '../authority/snapshot.ts';
@@ -15,7 +16,10 @@ import type { Log } from './ports.ts';
 
 /** One zone as it is served: the pair is replaced as a whole, and a snapshot never has a later epoch than its own. */
 export interface ServedZone {
+  /** In force: with the freeze by command, where there is one. */
   readonly snapshot: ZoneSnapshot;
+  /** What it is of the configuration alone. */
+  readonly configured: ZoneSnapshot;
   readonly epoch: number;
   /** Agent sessions, edges and challenges: live, and at least as far as `epoch`. */
   readonly runtime: RuntimeView;
@@ -147,7 +151,10 @@ export function createConfiguration(ports: ConfigurationPorts): Configuration {
     onZone: (listener) => void listeners.add(listener),
     raised(zoneUID, { epoch, change }) {
       const present = [...served.values()].find(({ snapshot }) => snapshot.uid === zoneUID);
-      if (present) replace(present.snapshot.id, { ...present, epoch: Math.max(epoch, present.epoch) }, change);
+      if (!present) return;
+      const { configured, runtime, ...rest } = present;
+      const raisedZone = { ...rest, ...toServed(configured, Math.max(epoch, present.epoch), runtime) };
+      replace(present.snapshot.id, raisedZone, change);
     },
     reached: (zoneID, epoch, timeoutMs) => waitForEpoch(zoneID, epoch, timeoutMs, served, listeners),
     async close() {
@@ -237,7 +244,7 @@ async function announce(
   const change = diffZones(last, zone);
   const present = served.get(zone.id);
   if (last && present) {
-    const after = { snapshot: zone, epoch: present.epoch, runtime };
+    const after = toServed(zone, present.epoch, runtime);
     replace(zone.id, { ...after, ...(change && { isUnannounced: true }) }, undefined);
   }
   let snapshot = zone;
@@ -249,10 +256,14 @@ async function announce(
       remembered.set(zone.uid, revocations);
       snapshot = { ...zone, revocations };
     }
-    replace(zone.id, { snapshot, epoch: Math.max(epoch, epochOf(zone, served)), runtime }, change);
+    replace(zone.id, toServed(snapshot, Math.max(epoch, epochOf(zone, served)), runtime), change);
   }
   announced.set(zone.id, snapshot);
   return snapshot;
+}
+
+function toServed(configured: ZoneSnapshot, epoch: number, runtime: RuntimeView): ServedZone {
+  return { snapshot: withFreeze(configured, runtime), configured, epoch, runtime };
 }
 
 /** A change of the runtime state may have raised it further meanwhile. */

@@ -1,8 +1,10 @@
 /** What the STS needs from outside: configuration, signing keys, the cluster's workloads, policy, and what is durable. */
 import type { Clock, RandomBytes } from '../authority/clock.ts';
-import type { PublicJWK } from '../authority/snapshot.ts';
+import type { PolicyInput } from '../authority/policyInput.ts';
+import type { PolicyModule, PublicJWK } from '../authority/snapshot.ts';
 import type { WorldSource } from '../compiler/world.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
+import type { PolicyExplanation } from '../policy/explain.ts';
 import type { Store } from '../store/store.ts';
 import type { PrivateZoneKey } from '../tokens/keys.ts';
 
@@ -46,4 +48,6 @@ export interface STSPorts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly log: Log;
+  /** What each policy says of one input, and which of its rules; absent where nobody is told. */
+  readonly explain?: (modules: readonly PolicyModule[], input: PolicyInput) => Promise<readonly PolicyExplanation[]>;
 }

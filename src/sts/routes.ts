@@ -4,8 +4,8 @@ import * as z from 'zod';
 import type { ReplicaReport } from '../controller/ports.ts';
 import { toSource } from '../http/source.ts';
 import {
-  authenticateController,
   authenticateGateway,
+  authenticatePart,
   zoneOfAudience,
   type BearerPorts,
   type Gateway,
@@ -25,6 +25,8 @@ import { authenticateCaller } from './agents/caller.ts';
 import { addDelegationRoutes } from './agents/delegations.ts';
 import { createCallers } from './agents/request.ts';
 import { addSessionRoutes } from './agents/sessions.ts';
+import { addOperateRoutes } from './operate/routes.ts';
+import type { RuntimePorts } from '../runtimeapi/ports.ts';
 import type { Runtimes } from './runtime/runtimes.ts';
 import type { Challenges } from './stepUp/challenges.ts';
 import { addStepUpRoutes } from './stepUp/routes.ts';
@@ -39,6 +41,9 @@ export interface Readiness {
 export interface RoutePorts {
   readonly issuer: string;
   readonly controller: ServiceAccountName | undefined;
+  readonly front: ServiceAccountName | undefined;
+  readonly localTokenDigest: string | undefined;
+  readonly runtimeAPI: RuntimePorts;
   readonly configuration: Configuration;
   readonly exchange: ExchangePorts;
   /** What revalidating needs, and spending too. */
@@ -58,6 +63,7 @@ export function addRoutes(server: FastifyInstance, ports: RoutePorts): void {
   addFeed(server, ports);
   addAgents(server, ports);
   addProgrammed(server, ports);
+  addRuntimeAPI(server, ports);
   addOperations(server, ports);
 }
 
@@ -233,9 +239,21 @@ async function knowWhatIsNamed(
 function addProgrammed(server: FastifyInstance, ports: RoutePorts): void {
   server.get('/v1/programmed', async (request) => {
     await withinBudget(request, ports, (now) =>
-      authenticateController(request.headers.authorization, ports.controller, now, ports.bearer),
+      authenticatePart(request.headers.authorization, ports.controller, now, ports.bearer),
     );
     return ports.report();
+  });
+}
+
+function addRuntimeAPI(server: FastifyInstance, ports: RoutePorts): void {
+  const { runtimeAPI, localTokenDigest } = ports;
+  addOperateRoutes(server, {
+    runtimeAPI,
+    localTokenDigest,
+    authenticateFront: (request) =>
+      withinBudget(request, ports, (now) =>
+        authenticatePart(request.headers.authorization, ports.front, now, ports.bearer),
+      ),
   });
 }
 

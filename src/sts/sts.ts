@@ -15,6 +15,10 @@ import { createFeedHub } from './feed/hub.ts';
 import { createSigningKeys } from './keys.ts';
 import { createLimiter } from './limits.ts';
 import { createMetrics, type STSMetrics } from './metrics.ts';
+import { createActs } from './operate/acts.ts';
+import { createLedger } from './operate/ledger.ts';
+import { listAuthority } from './operate/authorities.ts';
+import { reviewAuthority } from './operate/review.ts';
 import type { STSPorts } from './ports.ts';
 import { toReplicaReport } from './programmed.ts';
 import { recordRefusal } from './refusals.ts';
@@ -34,6 +38,10 @@ export interface STSConfig {
   readonly tls?: TLSFiles;
   /** Who may ask `/v1/programmed`. */
   readonly controller?: ServiceAccountName;
+  /** Who may ask for users of the runtime API, as it authenticated and authorized them. */
+  readonly front?: ServiceAccountName;
+  /** Hex SHA-256 of a bearer token that may do everything in the runtime API; only for a listener on loopback. */
+  readonly localTokenDigest?: string;
   /** CIDR ranges, private ones too, that key sets may be fetched from. */
   readonly allowJWKSRanges: readonly string[];
 }
@@ -77,6 +85,15 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   const replica = Buffer.from(randomBytes(9)).toString('base64url');
   const report = () => toReplicaReport(replica, configuration, hub.streams());
   const challenges = createChallenges({ configuration, runtimes, clock, randomBytes });
+  const ledger = createLedger({ configuration, runtimes, clock });
+  const { explain } = ports;
+  const reviews = { configuration, source, policies: ports.policies, explain, clock };
+  const acts = createActs({
+    ...{ configuration, runtimes, challenges, clock, randomBytes },
+    review: (namespace, spec) => reviewAuthority(namespace, spec, reviews),
+    authorities: (namespace, spec) => listAuthority(namespace, spec, reviews),
+  });
+  const runtimeAPI = { objects: ledger, acts, now: () => clock.now() };
   const exchange = toExchangePorts(config, { ...ports, randomBytes, runtimes }, configuration, keySets);
   const tls = config.tls && readCertificate(config.tls);
   const server = createServer(tls, toServerPorts({ ...ports, randomBytes }, configuration, metrics));
@@ -84,6 +101,9 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   addRoutes(server, {
     issuer: config.issuer,
     controller: config.controller,
+    front: config.front,
+    localTokenDigest: config.localTokenDigest,
+    runtimeAPI,
     configuration,
     exchange,
     mandates: { ...exchange, store, now: () => clock.now() },
@@ -102,7 +122,8 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
       await configuration.start();
       await follower.start();
       served = true;
-      sweep.start();
+      expiry.start();
+      ledger.start();
       if (config.tls) unwatch = watchCertificate(config.tls, (pair) => setCertificate(server.server, pair), log);
       const url = await server.listen(config.listen);
       log.info({ url, issuer: config.issuer }, 'STS serves');
@@ -112,7 +133,8 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     challenges,
     async close() {
       unwatch();
-      sweep.close();
+      expiry.close();
+      ledger.close();
       hub.close();
       await server.close();
       follower.close();
@@ -122,7 +144,9 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   };
 }
 
-function checkConfig({ issuer, listen, tls }: STSConfig): void {
+function checkConfig({ issuer, listen, tls, localTokenDigest }: STSConfig): void {
+  if (localTokenDigest !== undefined && !isLoopback(listen.host))
+    throw new Error(`a local administrator is served on loopback only, not on ${listen.host}`);
   const url = URL.canParse(issuer) ? new URL(issuer) : undefined;
   const isBase =
     url &&

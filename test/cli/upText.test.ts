@@ -20,6 +20,7 @@ describe('the voice for people', () => {
     expect(voice.ready(READY, [ZONE])).toBe(`STS             http://127.0.0.1:7400
 gateway (edge)  http://127.0.0.1:7401
 zones           shop.main
+runtime API     http://127.0.0.1:7400/apis/runtime.caracal.run (token: .caracal/runtime-token)
 data            .caracal
 
 KIND  NAMESPACE  NAME  READY  REASON

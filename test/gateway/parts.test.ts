@@ -6,7 +6,7 @@ import { createFailureBudget } from '../../src/gateway/failureBudget.ts';
 import { createEventParser } from '../../src/gateway/feed/events.ts';
 import { parseEpoch } from '../../src/gateway/feed/messages.ts';
 import { createGatewayMetrics, METRICS } from '../../src/gateway/metrics.ts';
-import { createOperationIndex } from '../../src/gateway/operations.ts';
+import { createOperationIndex } from '../../src/authority/operations.ts';
 
 const CLAIMS = { client_id: 'team.agent', aud: ['resource://orders'] } as unknown as MandateClaims;
 const none = { all: false, applications: [], resources: [] };

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { vi } from 'vitest';
 import type { World, WorldSource } from '../../src/compiler/world.ts';
+import { explainPolicy } from '../../src/policy/explain.ts';
 import { createPolicyEngine } from '../../src/policy/workers.ts';
 import type { EngineStore } from '../../src/store/engineStore.ts';
 import { openSQLiteStore } from '../../src/store/sqlite.ts';
@@ -127,6 +128,7 @@ export async function startSTS(config: Partial<STSConfig> = {}, shared?: SharedB
       clock,
       randomBytes,
       log: { info: write('info'), warn: write('warn'), error: write('error') },
+      explain: (modules, input) => explainPolicy(test.opa, modules, input),
     };
     const listen = { host: '127.0.0.1', port: 0 };
     const sts = createSTS({ issuer: ISSUER, listen, controller: CONTROLLER, allowJWKSRanges: [], ...config }, ports);

@@ -37,16 +37,16 @@ export interface ServiceAccountName {
   readonly name: string;
 }
 
-/** Only the one ServiceAccount that the configuration names. Throws OAuthError. */
-export function authenticateController(
+/** Only the one ServiceAccount that the configuration names for this part of Caracal. Throws OAuthError. */
+export function authenticatePart(
   authorization: string | undefined,
-  controller: ServiceAccountName | undefined,
+  part: ServiceAccountName | undefined,
   now: number,
   { issuer, workloads }: BearerPorts,
 ): void {
   const { workload } = authenticate(authorization, issuer, now, workloads);
-  if (controller && workload.namespace === controller.namespace && workload.serviceAccount === controller.name) return;
-  throw refuse(`ServiceAccount ${workload.namespace}/${workload.serviceAccount} is not the controller's`);
+  if (part && workload.namespace === part.namespace && workload.serviceAccount === part.name) return;
+  throw refuse(`ServiceAccount ${workload.namespace}/${workload.serviceAccount} is not the one that may ask here`);
 }
 
 function authenticate(

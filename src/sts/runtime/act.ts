@@ -55,5 +55,9 @@ function toActedOn(object: RuntimeObject): RuntimeAct['objects'] {
     }
     case 'idempotentAnswer':
       return [];
+    case 'zoneFreeze': {
+      const { kind, id, status, reason } = object;
+      return [{ kind, id, status, reason }];
+    }
   }
 }

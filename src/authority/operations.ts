@@ -1,5 +1,5 @@
 /** Which operation of a Resource a request is: by method and path template, the most specific one. */
-import type { Operation } from '../authority/snapshot.ts';
+import type { Operation } from './snapshot.ts';
 
 export interface OperationIndex {
   /** The scopes it needs, or undefined where no operation matches; segments are percent-decoded. */
