@@ -177,3 +177,15 @@ export interface RuntimeAct {
   /** Each with its kind, id and status from then on. */
   readonly objects: readonly Readonly<Record<string, unknown>>[];
 }
+
+/** What is needed of a permit's record to judge its mandate again; the most of a record is the rest. */
+export type IssuedDecision = Pick<DecisionRecord, 'outcome' | 'at' | 'epoch' | 'request' | 'basis' | 'challengeID'>;
+
+export function toIssuedDecision({ outcome, at, epoch, request, basis, challengeID }: IssuedDecision): IssuedDecision {
+  return {
+    ...{ outcome, at, epoch },
+    ...(request && { request }),
+    ...(basis && { basis }),
+    ...(challengeID !== undefined && { challengeID }),
+  };
+}

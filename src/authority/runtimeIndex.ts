@@ -50,21 +50,15 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
   const under = createIndex();
   const livingBy = createIndex();
   const held = createIndex();
-  const open = new Map<string, number>();
-  let allOpen = 0;
+  const open = createCounts();
 
-  const count = ({ application, status }: AgentSession, by: 1 | -1): void => {
-    if (status === 'ended' || status === 'expired') return;
-    allOpen += by;
-    open.set(application.uid, (open.get(application.uid) ?? 0) + by);
-  };
   const put = (object: RuntimeObject): void => {
     switch (object.kind) {
       case 'agentSession': {
         const before = sessions.get(object.id);
-        if (before) count(before, -1);
+        if (before) open.count(before, -1);
         sessions.set(object.id, object);
-        count(object, 1);
+        open.count(object, 1);
         children.add(object.parentID, object.id);
         livingBy.add(object.edgeID, object.id);
         return;
@@ -88,7 +82,7 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
       case 'agentSession': {
         const before = sessions.get(object.id);
         if (!before) return;
-        count(before, -1);
+        open.count(before, -1);
         sessions.delete(object.id);
         children.remove(object.parentID, object.id);
         livingBy.remove(object.edgeID, object.id);
@@ -126,8 +120,8 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
     under: (id) => pick(under.of(id), edges),
     livingBy: (id) => pick(livingBy.of(id), sessions),
     held: (binding) => pick(held.of(binding), challenges),
-    open: () => allOpen,
-    openOf: (uid) => open.get(uid) ?? 0,
+    open: open.all,
+    openOf: open.of,
     apply(entry) {
       if (entry.sequence !== present + 1)
         throw new Error(`runtime state is at ${present}, and entry ${entry.sequence} does not follow`);
@@ -140,6 +134,21 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
       present = next;
     },
     forget: (gone) => gone.forEach(remove),
+  };
+}
+
+/** Sessions that are neither ended nor expired. */
+function createCounts() {
+  const byApplication = new Map<string, number>();
+  let all = 0;
+  return {
+    all: () => all,
+    of: (applicationUID: string) => byApplication.get(applicationUID) ?? 0,
+    count({ application: { uid }, status }: AgentSession, by: 1 | -1): void {
+      if (status === 'ended' || status === 'expired') return;
+      all += by;
+      byApplication.set(uid, (byApplication.get(uid) ?? 0) + by);
+    },
   };
 }
 

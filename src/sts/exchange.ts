@@ -3,7 +3,13 @@ import { LIFECYCLE_SCOPE } from '../authority/checks.ts';
 import { lineageIDs, resolveLineage } from '../authority/agents/lineage.ts';
 import { toBasis } from '../authority/basis.ts';
 import { uuidv4, uuidv7 } from '../authority/clock.ts';
-import type { Denial, DecisionRecord, ExchangeRequest, Permit } from '../authority/decision.ts';
+import {
+  toIssuedDecision,
+  type Denial,
+  type DecisionRecord,
+  type ExchangeRequest,
+  type Permit,
+} from '../authority/decision.ts';
 import type { AuthorityRecord, CommitResult, SingleUse } from '../store/store.ts';
 import { StoreUnavailable } from '../store/store.ts';
 import { authenticateClient, type ClientCredentials } from './authenticate/client.ts';
@@ -312,7 +318,7 @@ function take(result: CommitResult, { decision, authorityRecord }: BareCommit, p
   if ('conflict' in result) throw new Error('an exchange that changes no runtime state met a conflict of it');
   if (!result.ok) throw toReplay(result.replayed);
   if (authorityRecord) ports.records.set(authorityRecord.sid, authorityRecord);
-  if (decision.jti !== undefined) ports.decisions.set(decision.jti, decision);
+  if (decision.jti !== undefined) ports.decisions.set(decision.jti, toIssuedDecision(decision));
   return result.zoneEpoch;
 }
 

@@ -1,6 +1,6 @@
 /** The Security Token Service: puts its parts together over the ports, and starts and stops them in order. */
-import { uuidv7 } from '../authority/clock.ts';
-import type { DecisionRecord } from '../authority/decision.ts';
+import { pooled, uuidv7 } from '../authority/clock.ts';
+import type { IssuedDecision } from '../authority/decision.ts';
 import type { ReplicaReport } from '../controller/ports.ts';
 import type { AuthorityRecord } from '../store/store.ts';
 import { createDPoPVerifier } from '../tokens/dpop.ts';
@@ -53,7 +53,8 @@ const REMEMBERED_RECORDS = 50_000;
 /** Throws where the configuration cannot be served safely. */
 export function createSTS(config: STSConfig, ports: STSPorts): STS {
   checkConfig(config);
-  const { clock, log, randomBytes, source, store } = ports;
+  const { clock, log, source, store } = ports;
+  const randomBytes = pooled(ports.randomBytes);
   const runtimes = createRuntimes({ store, raised: (zoneUID, raised) => configuration.raised(zoneUID, raised) });
   const configuration: Configuration = createConfiguration({ ...ports, runtime: (zoneUID) => runtimes.open(zoneUID) });
   const sweep = createSweep({ configuration, runtimes, clock, randomBytes, log });
@@ -76,9 +77,9 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
   const replica = Buffer.from(randomBytes(9)).toString('base64url');
   const report = () => toReplicaReport(replica, configuration, hub.streams());
   const challenges = createChallenges({ configuration, runtimes, clock, randomBytes });
-  const exchange = toExchangePorts(config, { ...ports, runtimes }, configuration, keySets);
+  const exchange = toExchangePorts(config, { ...ports, randomBytes, runtimes }, configuration, keySets);
   const tls = config.tls && readCertificate(config.tls);
-  const server = createServer(tls, toServerPorts(ports, configuration, metrics));
+  const server = createServer(tls, toServerPorts({ ...ports, randomBytes }, configuration, metrics));
   let served = false;
   addRoutes(server, {
     issuer: config.issuer,
@@ -164,7 +165,7 @@ function toExchangePorts(
     dpop: createDPoPVerifier(ports),
     clock,
     randomBytes: ports.randomBytes,
-    decisions: createLRU<DecisionRecord>(REMEMBERED_DECISIONS),
+    decisions: createLRU<IssuedDecision>(REMEMBERED_DECISIONS),
     records,
     mints: createLimiter(clock, { burstSeconds: 10, maxKeys: 10_000 }),
     failures: createLimiter(clock, { burstSeconds: 10, maxKeys: 10_000 }),
