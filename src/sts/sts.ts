@@ -122,7 +122,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
       await configuration.start();
       await follower.start();
       served = true;
-      expiry.start();
+      sweep.start();
       ledger.start();
       if (config.tls) unwatch = watchCertificate(config.tls, (pair) => setCertificate(server.server, pair), log);
       const url = await server.listen(config.listen);
@@ -133,7 +133,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     challenges,
     async close() {
       unwatch();
-      expiry.close();
+      sweep.close();
       ledger.close();
       hub.close();
       await server.close();

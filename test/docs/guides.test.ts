@@ -101,7 +101,7 @@ async function holdPayment(): Promise<Readonly<Record<'variables' | 'idToken' | 
   const carol = { sub: 'carol', groups: ['accounting'] };
   await writeFile(join(folder, 'carol'), await users.signIn(carol, 'accounts-desk'));
   const [start = ''] = read('docs/guides/delegation.md').match(/^field\(\)[\s\S]*?\n\n/m) ?? [];
-  const edgeTo = (from: string, source: string, to: string, target: string, seconds: number, more = '') =>
+  const edgeTo = ([from, source]: readonly string[], [to, target]: readonly string[], seconds: number, more = '') =>
     `post $${from} delegations "{\\"issuer_application_id\\": \\"accounts.${from}\\", \\"source_session_id\\": \\"$${source}\\", \\"receiver_application_id\\": \\"accounts.${to}\\", \\"target_session_id\\": \\"$${target}\\", \\"scopes\\": [\\"payments:send-large\\"], \\"ttl_seconds\\": ${seconds}${more}}" | field delegation_edge_id`;
   const script = `${start.replace(/\b7400\b/g, `${port}`)}
 carol=$(caracal token --zone ${ZONE} --service-account accounts/orchestrator --subject-token-file carol --output token)
@@ -109,8 +109,8 @@ sid=$(node -p 'JSON.parse(Buffer.from(process.argv[1].split(".")[1], "base64url"
 orchestrator=$(lifecycle orchestrator); worker=$(lifecycle worker); runner=$(lifecycle runner)
 source=$(post $orchestrator agents "{\\"application_id\\":\\"accounts.orchestrator\\",\\"subject_session_id\\":\\"$sid\\",\\"subject_token\\":\\"$carol\\"}" | field agent_session_id)
 middle=$(start $worker worker); session=$(start $runner runner)
-first=$(${edgeTo('orchestrator', 'source', 'worker', 'middle', 600, ', \\"constraints\\": {\\"max_hops\\": 2}')})
-edge=$(${edgeTo('worker', 'middle', 'runner', 'session', 500)})
+first=$(${edgeTo(['orchestrator', 'source'], ['worker', 'middle'], 600, ', \\"constraints\\": {\\"max_hops\\": 2}')})
+edge=$(${edgeTo(['worker', 'middle'], ['runner', 'session'], 500)})
 assertion=$(caracal serviceaccount-token accounts/runner --audience ${STS}/zones/${ZONE})
 curl -s ${STS}/oauth/2/token -d zone_id=${ZONE} -d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer \\
   --data-urlencode client_assertion="$assertion" -d resource=resource://payments -d scope=payments:send-large \\
