@@ -66,6 +66,7 @@ export async function startEmbedded(options: EnvironmentOptions): Promise<Enviro
       token: (account, whose) => token(`accounts/${account}`, whose),
     },
     data,
+    operator: (args) => caracal([...args, '--data', data]),
     show: async () => [{ command: 'caracal check examples/quickstart', output: await caracal(['check', manifests]) }],
     close: async () => {
       await Promise.all([orders.process.stop(), office.process.stop(), up.stop()]);

@@ -17,6 +17,8 @@ export interface Environment {
   readonly office: Office;
   /** The data folder of the STS, with its log. */
   readonly data: string;
+  /** `caracal …` of an operator; absent where no runtime API is served. */
+  readonly operator?: (args: readonly string[]) => Promise<string>;
   /** Things to look at before the story starts. */
   show(): Promise<readonly { readonly command: string; readonly output: string }[]>;
   close(): Promise<void>;

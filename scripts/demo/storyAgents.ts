@@ -135,8 +135,36 @@ async function payOverTheLimit({ client, within }: Acting, stage: Stage): Promis
   expect('the runner, which was waiting, is told', (await waiting).body['state'] === state);
   const retry = { ...request, challenge_id: challenge.id };
   const retried = show(await exchange(client, retry));
-  if (isApproved) await spendApproval(client, retry, retried, stage);
-  else expect('refused: 403 StepUpRejected', retried.body['reason'] === 'StepUpRejected');
+  if (!isApproved) {
+    expect('refused: 403 StepUpRejected', retried.body['reason'] === 'StepUpRejected');
+    return;
+  }
+  await spendApproval(client, retry, retried, stage);
+  await approveAsOperator(client, { ...request, ttl_seconds: '90' }, stage);
+}
+
+/** Another lifetime is another request, and so another question; policy lets either person answer it. */
+async function approveAsOperator(
+  client: Client,
+  request: Readonly<Record<string, string>>,
+  { world: { operator }, expect, show }: Stage,
+): Promise<void> {
+  if (!operator) return;
+  note('Another payment; this time an operator is asked');
+  const id = String(show(await exchange(client, request)).body['challenge_id']);
+  for (const command of [['challenges'], ['approve', id, '--reason', 'the rent']]) {
+    note(`$ caracal ${command.map((word) => (word.includes(' ') ? `"${word}"` : word)).join(' ')}`);
+    detail(await operator(command));
+  }
+  const retried = show(await exchange(client, { ...request, challenge_id: id }));
+  expect('approved by an operator: a mandate', retried.status === 200);
+  note('$ caracal tree');
+  const tree = await operator(['tree']);
+  detail(tree);
+  expect(
+    'who acts under whom, as operators see it',
+    /orchestrator[\s\S]*└─ accounts\.worker[\s\S]*└─ accounts\.runner/.test(tree),
+  );
 }
 
 async function endAll(

@@ -85,7 +85,8 @@ describe.skipIf(!hasCurl)('the guide to', () => {
     const record = await shell(`caracal audit show ${decisionID}`);
     for (const words of ['resource://payments', 'payments:send-large', 'carol']) expect(record).toContain(words);
     await writeFile(join(folder, 'id-token'), idToken);
-    const steps = followed('step-up');
+    const isOperators = ({ command }: Step) => command.includes('caracal approve');
+    const steps = followed('step-up').filter((step) => !isOperators(step));
     const [waited, decided, retried] = await follow(
       steps.map((step) => ({ ...step, command: step.command.replace('wait=25', 'wait=0') })),
       variables,
@@ -93,6 +94,14 @@ describe.skipIf(!hasCurl)('the guide to', () => {
     expect(waited).toContain('"state":"pending"');
     expect(decided).toContain('"state":"approved"');
     expect(retried).toContain('"access_token"');
+
+    const another = steps.at(-1)!.command.replace(' -d challenge_id=$challenge_id', ' -d ttl_seconds=90');
+    const id = JSON.parse(await shell(`${variables}\n${another}`)) as Readonly<Record<string, string>>;
+    const [operator = ''] = await follow(followed('step-up').filter(isOperators), `challenge_id=${id['challenge_id']}`);
+    expect(operator).toContain('accounts.runner');
+    const told = await shell('caracal challenges --all -o yaml');
+    for (const words of ['resource://payments', 'payments:send-large', 'state: approved', 'carol', 'the rent'])
+      expect(told.toLowerCase()).toContain(words);
   });
 });
 
