@@ -1,4 +1,4 @@
-/** The story without a cluster: `caracal up` over a copy of the quickstart's manifests. */
+/** The story without a cluster: `caracal up` over copies of two folders of manifests. */
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,20 +8,23 @@ import { caracal, startCaracal, startGateway, until } from './processes.ts';
 import { withIdentityProvider } from './zone.ts';
 import { freePort } from '../../test/support/ports.ts';
 
-const QUICKSTART = join(import.meta.dirname, '../../examples/quickstart');
+const EXAMPLES = join(import.meta.dirname, '../../examples');
 
-export async function startEmbedded({ identityProviderKey, service, say }: EnvironmentOptions): Promise<Environment> {
+export async function startEmbedded(options: EnvironmentOptions): Promise<Environment> {
+  const { identityProviderKey, service, payments, say } = options;
   const folder = await mkdtemp(join(tmpdir(), 'caracal-demo-'));
-  const manifests = join(folder, 'manifests');
+  const [manifests, agents] = [join(folder, 'quickstart'), join(folder, 'agents')];
   const data = join(folder, 'data');
-  await cp(QUICKSTART, manifests, { recursive: true });
-  await withIdentityProvider(join(manifests, 'zone.yaml'), identityProviderKey);
+  await cp(join(EXAMPLES, 'quickstart'), manifests, { recursive: true });
+  await cp(join(EXAMPLES, 'agents'), agents, { recursive: true });
+  for (const zone of [manifests, agents]) await withIdentityProvider(join(zone, 'zone.yaml'), identityProviderKey);
 
-  say('starting caracal up over examples/quickstart');
+  say('starting caracal up over examples/quickstart and examples/agents');
   const up = startCaracal([
     'up',
     '--manifests',
     manifests,
+    agents,
     '--data',
     data,
     '--port',
@@ -35,33 +38,62 @@ export async function startEmbedded({ identityProviderKey, service, say }: Envir
   };
   const zoneID = 'quickstart.shop';
   const token = (account: string, audience: string) =>
-    caracal(['serviceaccount-token', `quickstart/${account}`, '--audience', audience, '--data', data]);
-
-  const tokenFile = join(folder, 'gateway-token');
-  await writeFile(tokenFile, await token('orders-gateway', `${ready.issuer}/zones/${zoneID}/gateways`), {
-    mode: 0o600,
+    caracal(['serviceaccount-token', account, '--audience', audience, '--data', data]);
+  const audience = (zone: string) => `${ready.issuer}/zones/${zone}/gateways`;
+  const orders = await protect({
+    tokenFile: join(folder, 'orders-gateway-token'),
+    token: await token('quickstart/orders-gateway', audience(zoneID)),
+    resource: 'quickstart/orders',
+    service,
   });
-  const [port, admin] = [await freePort(), await freePort()];
-  const gateway = startGateway([
-    ...['--token-file', tokenFile, '--admin', `127.0.0.1:${admin}`],
-    ...['--protect', `quickstart/orders=127.0.0.1:${port}:${service.host}`],
-  ]);
-  const readiness = until('the gateway’s readiness', () => isOK(`http://127.0.0.1:${admin}/ready`));
-  await Promise.race([readiness, gateway.line(() => false)]);
+  const office = await protect({
+    tokenFile: join(folder, 'payments-gateway-token'),
+    token: await token('accounts/payments-gateway', audience('accounts.office')),
+    resource: 'accounts/payments',
+    service: payments,
+  });
 
   return {
     issuer: ready.issuer,
     zoneID,
-    gateway: `http://127.0.0.1:${port}`,
-    agentToken: (audience) => token('assistant', audience),
+    gateway: orders.url,
+    agentToken: (whose) => token('quickstart/assistant', whose),
     deleteGrantCommand: 'edit grants.yaml: remove Grant assistant-orders',
     deleteGrant: () => removeObject(join(manifests, 'grants.yaml'), 'assistant-orders'),
+    office: {
+      zoneID: 'accounts.office',
+      gateway: office.url,
+      token: (account, whose) => token(`accounts/${account}`, whose),
+    },
+    data,
+    operator: (args) => caracal([...args, '--data', data]),
     show: async () => [{ command: 'caracal check examples/quickstart', output: await caracal(['check', manifests]) }],
     close: async () => {
-      await Promise.all([gateway.stop(), up.stop()]);
+      await Promise.all([orders.process.stop(), office.process.stop(), up.stop()]);
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+interface Protected {
+  readonly tokenFile: string;
+  readonly token: string;
+  /** `<namespace>/<name>`. */
+  readonly resource: string;
+  readonly service: URL;
+}
+
+/** Starts a gateway in front of a service, and waits until it is fresh. */
+export async function protect({ tokenFile, token, resource, service }: Protected) {
+  await writeFile(tokenFile, token, { mode: 0o600 });
+  const [port, admin] = [await freePort(), await freePort()];
+  const gateway = startGateway([
+    ...['--token-file', tokenFile, '--admin', `127.0.0.1:${admin}`],
+    ...['--protect', `${resource}=127.0.0.1:${port}:${service.host}`],
+  ]);
+  const readiness = until('the gateway’s readiness', () => isOK(`http://127.0.0.1:${admin}/ready`));
+  await Promise.race([readiness, gateway.line(() => false)]);
+  return { url: `http://127.0.0.1:${port}`, process: gateway };
 }
 
 export async function isOK(url: string): Promise<boolean> {

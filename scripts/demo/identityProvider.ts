@@ -5,7 +5,18 @@ import type { PublicJWK } from '../../src/authority/snapshot.ts';
 export interface IdentityProvider {
   readonly publicKey: PublicJWK;
   /** An ID token as a login at the provider would give it to the application with `audience`. */
-  signIn(user: { readonly sub: string; readonly groups: readonly string[] }, audience: string): Promise<string>;
+  signIn(user: User, audience: string, login?: Login): Promise<string>;
+}
+
+export interface Login {
+  /** As the application sent it. */
+  readonly nonce?: string;
+  readonly lifetime?: string;
+}
+
+export interface User {
+  readonly sub: string;
+  readonly groups: readonly string[];
 }
 
 export async function createIdentityProvider(issuer: string): Promise<IdentityProvider> {
@@ -14,14 +25,14 @@ export async function createIdentityProvider(issuer: string): Promise<IdentityPr
   const { kty, crv, x, y } = await exportJWK(publicKey);
   return {
     publicKey: { kty: kty!, crv: crv!, x: x!, y: y!, kid, alg: 'ES256', use: 'sig' },
-    signIn: ({ sub, groups }, audience) =>
-      new SignJWT({ groups, auth_time: Math.floor(Date.now() / 1000) })
+    signIn: ({ sub, groups }, audience, { nonce, lifetime = '5m' } = {}) =>
+      new SignJWT({ groups, auth_time: Math.floor(Date.now() / 1000), ...(nonce !== undefined && { nonce }) })
         .setProtectedHeader({ alg: 'ES256', kid })
         .setIssuer(issuer)
         .setSubject(sub)
         .setAudience(audience)
         .setIssuedAt()
-        .setExpirationTime('5m')
+        .setExpirationTime(lifetime)
         .setJti(crypto.randomUUID())
         .sign(privateKey),
   };

@@ -77,6 +77,15 @@ export function watch(child: ChildProcess, name: string): RunningProcess {
 
 /** Runs `caracal …` to its end and returns what it printed. */
 export async function caracal(args: readonly string[]): Promise<string> {
+  const { status, output, errors } = await runCaracal(args);
+  if (status !== 0) throw new Error(`caracal ${args.join(' ')} ended with ${status}:\n${errors}`);
+  return output.trim();
+}
+
+/** Runs `caracal …` to its end, whatever that is. */
+export async function runCaracal(
+  args: readonly string[],
+): Promise<{ readonly status: number | null; readonly output: string; readonly errors: string }> {
   const child = spawn(process.execPath, [...MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   let errors = '';
@@ -85,8 +94,7 @@ export async function caracal(args: readonly string[]): Promise<string> {
   const status = await new Promise<number | null>((resolve) => {
     child.on('close', resolve);
   });
-  if (status !== 0) throw new Error(`caracal ${args.join(' ')} ended with ${status}:\n${errors}`);
-  return output.trim();
+  return { status, output, errors };
 }
 
 /** Polls until `probe` answers true; the demo's only waiting, bounded. */

@@ -1,5 +1,5 @@
-/** The protected service of the demo: it knows nothing of tokens, only what the gateway tells it. */
-import { createServer } from 'node:http';
+/** The protected services of the demo: they know nothing of tokens, only what the gateway tells them. */
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 const ORDERS = [
@@ -7,15 +7,34 @@ const ORDERS = [
   { id: 42, item: 'grinder', total: 180 },
 ];
 
-export interface OrdersService {
+export interface ProtectedService {
   readonly url: URL;
   close(): void;
 }
 
-export async function startOrdersService(): Promise<OrdersService> {
+export function startOrdersService(): Promise<ProtectedService> {
+  return startService((request) => (request.method === 'GET' ? { orders: ORDERS } : toDone(request)));
+}
+
+const INVOICES = [
+  { id: 7, from: 'office supplies', total: 90 },
+  { id: 8, from: 'the landlord', total: 12_000 },
+];
+
+export function startPaymentsService(): Promise<ProtectedService> {
+  return startService((request) => (request.method === 'GET' ? { invoices: INVOICES } : toDone(request)));
+}
+
+function toDone({ method, url, headers }: IncomingMessage) {
+  return {
+    done: `${method} ${url}`,
+    seenBy: { subject: headers['x-caracal-subject'], client: headers['x-caracal-client'] },
+  };
+}
+
+async function startService(toBody: (request: IncomingMessage) => unknown): Promise<ProtectedService> {
   const server = createServer((request, response) => {
-    const seenBy = { subject: request.headers['x-caracal-subject'], client: request.headers['x-caracal-client'] };
-    const body = request.method === 'GET' ? { orders: ORDERS } : { done: `${request.method} ${request.url}`, seenBy };
+    const body = toBody(request);
     request.resume();
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify(body));

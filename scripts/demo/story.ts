@@ -1,8 +1,9 @@
 /** The demo's story: each step sends real requests and says what must come back. */
 import type { Environment } from './environment.ts';
 import type { IdentityProvider } from './identityProvider.ts';
-import { decodePayload, detail, note, title, verdict } from './print.ts';
+import { decodePayload, detail, note, title } from './print.ts';
 import { until } from './processes.ts';
+import { createTeller } from './teller.ts';
 import { ACCESS_TOKEN, ID_TOKEN, call, exchange, type Answer } from './wire.ts';
 
 const ORDERS = 'resource://orders';
@@ -10,15 +11,7 @@ const AUDIENCE = 'shop-assistant';
 
 /** Returns how many expectations did not hold. */
 export async function tell(world: Environment, users: IdentityProvider): Promise<number> {
-  let differences = 0;
-  const expect = (text: string, ok: boolean) => {
-    verdict(ok, text);
-    if (!ok) differences += 1;
-  };
-  const show = (answer: Answer): Answer => {
-    detail(answer.transcript);
-    return answer;
-  };
+  const { expect, show, differences } = createTeller();
 
   title('1. A call without a mandate');
   const bare = show(await call(world, 'GET', '/orders'));
@@ -86,7 +79,7 @@ export async function tell(world: Environment, users: IdentityProvider): Promise
   );
   const after = show(await call(world, 'GET', '/orders', mandate));
   expect(`the same mandate refused ${took.toFixed(0)} ms after the deletion`, after.status === 401 && took < 1000);
-  return differences;
+  return differences();
 }
 
 async function signIn(

@@ -107,8 +107,13 @@ export function checkExchange(
 }
 
 /** The same checks, each with its result. */
-export function explainChecks(zone: ZoneSnapshot, request: ExchangeRequest, now: number): readonly CheckReport[] {
-  const facts = toFacts(zone, request, now, { at: now }, NO_RUNTIME);
+export function explainChecks(
+  zone: ZoneSnapshot,
+  request: ExchangeRequest,
+  now: number,
+  runtime: RuntimeView = NO_RUNTIME,
+): readonly CheckReport[] {
+  const facts = toFacts(zone, request, now, { at: now }, runtime);
   let failed = false;
   return CHECKS.map(({ name, check }): CheckReport => {
     if (failed) return { name, result: 'skipped' };

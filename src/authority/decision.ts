@@ -23,6 +23,7 @@ export const DENIAL_REASONS = {
   StepUpRequired:
     'a policy of the active set wants a person to approve, and no one can: the request is for no user, or asks for too much at once',
   PolicyFailed: 'the active set could not be evaluated, which denies',
+  ProofOfPossessionRequired: 'the Resource takes only mandates that are bound to a key: send a DPoP proof',
   SessionRequired: 'an edge was named without the agent session that acts under it',
   SessionUnknown: 'the zone has no such agent session of this application',
   SessionNotActive: 'the agent session, or one that it hangs on, is suspended, expired or ended',
@@ -31,7 +32,6 @@ export const DENIAL_REASONS = {
   DelegationNotActive: 'the edge, or something that it hangs on, is suspended, expired or revoked',
   DelegationNotPermitted: '`spec.delegation` of an Application of the chain does not let the next one receive',
   ScopeNotDelegated: 'an edge of the chain does not carry the scope on the Resource',
-  ProofOfPossessionRequired: 'the Resource takes only mandates that are bound to a key: send a DPoP proof',
   LifetimeExceedsDelegation: '`ttl_seconds` is longer than the edge lasts',
   LifetimeExhausted: 'what bounds the lifetime (policy, Grant, Application, subject token) leaves less than one second',
 } as const;
@@ -172,9 +172,22 @@ export interface RuntimeAct {
     | 'challenge.decided'
     | 'zone.frozen'
     | 'zone.unfrozen'
-    | 'expired';
-  /** An application id, `operator:<user>`, `subject:<issuer>:<sub>`, or `time`. */
+    | 'expired'
+    | 'revoked';
+  /** An application id, `operator:<user>`, `subject:<issuer>:<sub>`, `time` or `configuration`. */
   readonly by: string;
   /** Each with its kind, id and status from then on. */
   readonly objects: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** What is needed of a permit's record to judge its mandate again; the most of a record is the rest. */
+export type IssuedDecision = Pick<DecisionRecord, 'outcome' | 'at' | 'epoch' | 'request' | 'basis' | 'challengeID'>;
+
+export function toIssuedDecision({ outcome, at, epoch, request, basis, challengeID }: IssuedDecision): IssuedDecision {
+  return {
+    ...{ outcome, at, epoch },
+    ...(request && { request }),
+    ...(basis && { basis }),
+    ...(challengeID !== undefined && { challengeID }),
+  };
 }

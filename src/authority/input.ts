@@ -90,9 +90,16 @@ function toInputResource(resource: ResourceEntry): PolicyInput['resource'] {
 
 const WEEKDAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'] as const;
 
-/** The UTC reading of `now` (Unix milliseconds), whole seconds. */
+let lastTime: PolicyTime | undefined;
+
+/** The UTC reading of `now` (Unix milliseconds), whole seconds: many inputs have the same one. */
 export function toPolicyTime(now: number): PolicyTime {
   const unix = Math.floor(now / 1000);
+  if (lastTime?.unix !== unix) lastTime = readTime(unix);
+  return lastTime;
+}
+
+function readTime(unix: number): PolicyTime {
   const date = new Date(unix * 1000);
   return {
     unix,

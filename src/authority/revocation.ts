@@ -1,5 +1,7 @@
 /** Revocations: what each takes away, and whether what a request rests on was issued before it. */
+import type { AgentSession, DelegationEdge } from './agents/model.ts';
 import type { ExchangeRequest } from './decision.ts';
+import type { ZoneSnapshot } from './snapshot.ts';
 import { authorityRecordID } from './sid.ts';
 
 export type RevocationTarget =
@@ -58,6 +60,34 @@ export function findRevocation(
     if (cut) return cut;
   }
   return undefined;
+}
+
+type WithRevocations = Pick<ZoneSnapshot, 'revocations'>;
+
+/** The revocation that ends an agent session itself, if any: by its id, by that of a login behind it, or by its start. */
+export function findRevocationOfSession({ revocations }: WithRevocations, session: AgentSession) {
+  if (revocations.length === 0) return undefined;
+  const index = indexOf(revocations);
+  const { id, sid, subjectSid, rootSid, application, subject, startedAt } = session;
+  const logins = [sid, ...(subjectSid === undefined ? [] : [subjectSid])];
+  const byID = [
+    toKey({ type: 'agentSession', id }),
+    ...logins.map((login) => toKey({ type: 'session', sid: login })),
+    ...[rootSid, ...logins].map((login) => toKey({ type: 'rootSession', rootSid: login })),
+  ];
+  const users = subject.type === 'user' ? [subject] : [];
+  return (
+    byID.flatMap((key) => index.get(key) ?? [])[0] ??
+    cutKeys([application.id], users)
+      .flatMap((key) => index.get(key) ?? [])
+      .find((entry) => isBefore({ at: startedAt }, entry))
+  );
+}
+
+/** The revocation that ends an edge itself, if any. */
+export function findRevocationOfEdge({ revocations }: WithRevocations, { id }: DelegationEdge) {
+  if (revocations.length === 0) return undefined;
+  return indexOf(revocations).get(toKey({ type: 'delegationEdge', id }))?.[0];
 }
 
 /** By number where both have one, since clocks differ; an instant that was written out is one of the clock. */

@@ -133,6 +133,7 @@ export function createRuntimeIndex(sequence = 0, objects: readonly RuntimeObject
     },
     reset(next, all) {
       for (const kept of [sessions, edges, challenges, answers]) [...kept.values()].forEach(remove);
+      freeze = undefined;
       all.forEach(put);
       present = next;
     },

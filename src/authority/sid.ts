@@ -1,5 +1,5 @@
 /** The deterministic id of one login, so that revoking it stops the instance and not one token. */
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 
 /**
  * A UUIDv8 (RFC 9562 §5.8) over the tuple: the same instance of the same credential of the same Application always
@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
  */
 export function authorityRecordID(zoneUID: string, applicationUID: string, instance: string): string {
   const tuple = JSON.stringify(['caracal.run/authority-record/v1', zoneUID, applicationUID, instance]);
-  const bytes = createHash('sha256').update(tuple).digest().subarray(0, 16);
+  const bytes = digest('sha256', tuple, 'buffer').subarray(0, 16);
   bytes[6] = (bytes[6]! & 0x0f) | 0x80;
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   const hex = bytes.toString('hex');

@@ -1,5 +1,5 @@
 /** The gateway: zones followed by the feed, listeners in front of apps and at the edge, started and stopped in order. */
-import { uuidv7, type Clock, type RandomBytes } from '../authority/clock.ts';
+import { pooled, uuidv7, type Clock, type RandomBytes } from '../authority/clock.ts';
 import { createDPoPVerifier } from '../tokens/dpop.ts';
 import { createActiveRequests } from './active.ts';
 import { createAdminHandler, type GatewayReadiness } from './admin.ts';
@@ -62,7 +62,7 @@ export interface Gateway {
 
 export function createGateway(config: GatewayConfig, given: GatewayPorts): Gateway {
   const { clock, log } = given;
-  const ports = { ...given, randomBytes: pool(given.randomBytes) };
+  const ports = { ...given, randomBytes: pooled(given.randomBytes) };
   const metrics = createGatewayMetrics();
   const zones = config.zones.map((zone) => createGatewayZone(zone, { ...ports, metrics }));
   const active = createActiveRequests(clock, () => metrics.count('caracal_gateway_streams_cut_total'));
@@ -136,22 +136,6 @@ export function createGateway(config: GatewayConfig, given: GatewayPorts): Gatew
       await close(config.drainMs);
       log.info({}, 'gateway stopped');
     },
-  };
-}
-
-const POOL_BYTES = 4096;
-
-/** Asking the system for a few bytes per request costs more than the bytes: each is taken from the pool once. */
-function pool(randomBytes: RandomBytes): RandomBytes {
-  let bytes = new Uint8Array(0);
-  let at = 0;
-  return (size) => {
-    if (at + size > bytes.length) {
-      bytes = Uint8Array.from(randomBytes(Math.max(size, POOL_BYTES)));
-      at = 0;
-    }
-    at += size;
-    return bytes.subarray(at - size, at);
   };
 }
 

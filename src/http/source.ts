@@ -7,6 +7,7 @@ const PREFIX_GROUPS = 4;
 
 /** IPv4 as it is, also where it is mapped; IPv6 as its /64, since a host picks addresses in it at will. */
 export function toSource(address = ''): string {
+  if (!address.includes(':')) return address;
   const [, mapped] = MAPPED.exec(address) ?? [];
   if (mapped !== undefined) return mapped;
   const [plain = ''] = address.split('%');

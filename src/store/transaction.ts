@@ -19,12 +19,19 @@ export function writeTogether(open: Open, operations: readonly Operation[], now:
 type Open = Pick<Database, 'db' | 'statements' | 'log' | 'seal'>;
 
 function writeOne(open: Open, operation: Operation, now: number): Outcome {
+  // A statement that fails undoes itself.
+  if (isOneStatement(operation)) return tryOne(open, operation, now);
   const { savepoint, undo, release } = open.statements;
   savepoint.run();
   const outcome = tryOne(open, operation, now);
   if (['replayed', 'conflict', 'refused'].includes(outcome.type)) undo.run();
   release.run();
   return outcome;
+}
+
+function isOneStatement(operation: Operation): boolean {
+  if (operation.type !== 'commit') return false;
+  return operation.consume.length === 0 && !operation.authorityRecord && !operation.runtime;
 }
 
 function tryOne(open: Open, operation: Operation, now: number): Outcome {

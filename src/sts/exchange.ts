@@ -3,7 +3,13 @@ import { LIFECYCLE_SCOPE } from '../authority/checks.ts';
 import { lineageIDs, resolveLineage } from '../authority/agents/lineage.ts';
 import { toBasis } from '../authority/basis.ts';
 import { uuidv4, uuidv7 } from '../authority/clock.ts';
-import type { Denial, DecisionRecord, ExchangeRequest, Permit } from '../authority/decision.ts';
+import {
+  toIssuedDecision,
+  type Denial,
+  type DecisionRecord,
+  type ExchangeRequest,
+  type Permit,
+} from '../authority/decision.ts';
 import type { AuthorityRecord, CommitResult, SingleUse } from '../store/store.ts';
 import { StoreUnavailable } from '../store/store.ts';
 import { authenticateClient, type ClientCredentials } from './authenticate/client.ts';
@@ -146,7 +152,7 @@ function toRequest(
   return withinSession(request, form, from, { snapshot, runtime }, now);
 }
 
-/** What another replica has just written is read once, before its id counts as unknown. */
+/** What another replica has just written is read once, before its id counts as unknown, or as not yet decided. */
 async function knowWhatIsNamed(
   { agentSessionID, delegationEdgeID, challengeID }: TokenForm,
   { snapshot, runtime }: ServedZone,
@@ -155,7 +161,7 @@ async function knowWhatIsNamed(
   const isKnown =
     (agentSessionID === undefined || runtime.session(agentSessionID) !== undefined) &&
     (delegationEdgeID === undefined || runtime.edge(delegationEdgeID) !== undefined) &&
-    (challengeID === undefined || runtime.challenge(challengeID) !== undefined);
+    (challengeID === undefined || (runtime.challenge(challengeID)?.state ?? 'pending') !== 'pending');
   if (isKnown) return;
   try {
     await runtimes.refresh(snapshot.uid);
@@ -312,7 +318,7 @@ function take(result: CommitResult, { decision, authorityRecord }: BareCommit, p
   if ('conflict' in result) throw new Error('an exchange that changes no runtime state met a conflict of it');
   if (!result.ok) throw toReplay(result.replayed);
   if (authorityRecord) ports.records.set(authorityRecord.sid, authorityRecord);
-  if (decision.jti !== undefined) ports.decisions.set(decision.jti, decision);
+  if (decision.jti !== undefined) ports.decisions.set(decision.jti, toIssuedDecision(decision));
   return result.zoneEpoch;
 }
 

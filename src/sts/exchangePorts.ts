@@ -1,6 +1,6 @@
 /** What one exchange reaches: all of it in memory but the commit. */
 import type { Clock, RandomBytes } from '../authority/clock.ts';
-import type { DecisionRecord } from '../authority/decision.ts';
+import type { IssuedDecision } from '../authority/decision.ts';
 import type { ZoneSnapshot } from '../authority/snapshot.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { AuthorityRecord, Store } from '../store/store.ts';
@@ -26,7 +26,7 @@ export interface ExchangePorts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   /** By jti: what the store holds too, so that the hot path never asks it. */
-  readonly decisions: LRU<DecisionRecord>;
+  readonly decisions: LRU<IssuedDecision>;
   /** By sid, likewise. */
   readonly records: LRU<AuthorityRecord>;
   readonly mints: Limiter;

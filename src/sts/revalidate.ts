@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { isBasisLive } from '../authority/basis.ts';
 import type { MandateClaims } from '../authority/claims.ts';
-import type { DecisionRecord, ExchangeRequest } from '../authority/decision.ts';
+import { toIssuedDecision, type ExchangeRequest, type IssuedDecision } from '../authority/decision.ts';
 import type { RevalidateRequest, RevalidateResponse } from '../authority/feed.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Store } from '../store/store.ts';
@@ -36,7 +36,7 @@ export interface RevalidatePorts {
   readonly configuration: Pick<Configuration, 'zone' | 'reached'>;
   readonly policies: Pick<PolicyEngine, 'evaluate'>;
   readonly store: Pick<Store, 'decisionByJTI'>;
-  readonly decisions: LRU<DecisionRecord>;
+  readonly decisions: LRU<IssuedDecision>;
   now(): number;
 }
 
@@ -108,7 +108,7 @@ export async function judgeRecorded(
 ): Promise<Judgement> {
   const record = ports.decisions.get(jti) ?? (await ports.store.decisionByJTI(zone.snapshot.uid, jti));
   if (!record?.request || record.outcome !== 'permit') return { valid: false, reason: 'unknown_decision' };
-  ports.decisions.set(jti, record);
+  ports.decisions.set(jti, toIssuedDecision(record));
   const issued = { jti, at: record.at, epoch: record.epoch };
   const judged = { issued, approved: record.challengeID !== undefined };
   const { result } = await decide(zone, record.request, now, ports.policies, judged);
@@ -118,7 +118,7 @@ export async function judgeRecorded(
 }
 
 /** A login rests on its Application alone, which the checks know by UID. */
-function isLive({ basis }: DecisionRecord, request: ExchangeRequest, { snapshot }: ServedZone, now: number): boolean {
+function isLive({ basis }: IssuedDecision, request: ExchangeRequest, { snapshot }: ServedZone, now: number): boolean {
   if (request.resource === undefined) return true;
   return basis !== undefined && isBasisLive(basis, request, snapshot, now);
 }

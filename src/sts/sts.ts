@@ -1,6 +1,6 @@
 /** The Security Token Service: puts its parts together over the ports, and starts and stops them in order. */
-import { uuidv7 } from '../authority/clock.ts';
-import type { DecisionRecord } from '../authority/decision.ts';
+import { pooled, uuidv7 } from '../authority/clock.ts';
+import type { IssuedDecision } from '../authority/decision.ts';
 import type { ReplicaReport } from '../controller/ports.ts';
 import type { AuthorityRecord } from '../store/store.ts';
 import { createDPoPVerifier } from '../tokens/dpop.ts';
@@ -23,7 +23,7 @@ import type { STSPorts } from './ports.ts';
 import { toReplicaReport } from './programmed.ts';
 import { recordRefusal } from './refusals.ts';
 import { addRoutes, type Readiness } from './routes.ts';
-import { createExpiry } from './runtime/expiry.ts';
+import { createSweep } from './runtime/sweep.ts';
 import { createFollower, type Follower } from './runtime/follower.ts';
 import { createRuntimes } from './runtime/runtimes.ts';
 import { createServer, isLoopback } from './server.ts';
@@ -61,10 +61,11 @@ const REMEMBERED_RECORDS = 50_000;
 /** Throws where the configuration cannot be served safely. */
 export function createSTS(config: STSConfig, ports: STSPorts): STS {
   checkConfig(config);
-  const { clock, log, randomBytes, source, store } = ports;
+  const { clock, log, source, store } = ports;
+  const randomBytes = pooled(ports.randomBytes);
   const runtimes = createRuntimes({ store, raised: (zoneUID, raised) => configuration.raised(zoneUID, raised) });
   const configuration: Configuration = createConfiguration({ ...ports, runtime: (zoneUID) => runtimes.open(zoneUID) });
-  const expiry = createExpiry({ configuration, runtimes, clock, randomBytes, log });
+  const sweep = createSweep({ configuration, runtimes, clock, randomBytes, log });
   const keySets = createKeySets({ clock, allowRanges: config.allowJWKSRanges });
   const follower = createFollower({ store, configuration, runtimes, clock, log });
   const hub = createFeedHub({
@@ -93,9 +94,9 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     authorities: (namespace, spec) => listAuthority(namespace, spec, reviews),
   });
   const runtimeAPI = { objects: ledger, acts, now: () => clock.now() };
-  const exchange = toExchangePorts(config, { ...ports, runtimes }, configuration, keySets);
+  const exchange = toExchangePorts(config, { ...ports, randomBytes, runtimes }, configuration, keySets);
   const tls = config.tls && readCertificate(config.tls);
-  const server = createServer(tls, toServerPorts(ports, configuration, metrics));
+  const server = createServer(tls, toServerPorts({ ...ports, randomBytes }, configuration, metrics));
   let served = false;
   addRoutes(server, {
     issuer: config.issuer,
@@ -121,7 +122,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
       await configuration.start();
       await follower.start();
       served = true;
-      expiry.start();
+      sweep.start();
       ledger.start();
       if (config.tls) unwatch = watchCertificate(config.tls, (pair) => setCertificate(server.server, pair), log);
       const url = await server.listen(config.listen);
@@ -132,7 +133,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     challenges,
     async close() {
       unwatch();
-      expiry.close();
+      sweep.close();
       ledger.close();
       hub.close();
       await server.close();
@@ -188,7 +189,7 @@ function toExchangePorts(
     dpop: createDPoPVerifier(ports),
     clock,
     randomBytes: ports.randomBytes,
-    decisions: createLRU<DecisionRecord>(REMEMBERED_DECISIONS),
+    decisions: createLRU<IssuedDecision>(REMEMBERED_DECISIONS),
     records,
     mints: createLimiter(clock, { burstSeconds: 10, maxKeys: 10_000 }),
     failures: createLimiter(clock, { burstSeconds: 10, maxKeys: 10_000 }),

@@ -131,10 +131,12 @@ function decodeUTF8(bytes: Buffer): string {
   }
 }
 
+const ENCODED = /[%+]/;
+
 function decodeComponent(text: string): string {
-  let decoded: string;
+  let decoded = text;
   try {
-    decoded = decodeURIComponent(text.replaceAll('+', ' '));
+    if (ENCODED.test(text)) decoded = decodeURIComponent(text.replaceAll('+', ' '));
   } catch {
     throw invalid('the body is not valid application/x-www-form-urlencoded');
   }

@@ -3,8 +3,7 @@ import { constants, verify as verifySignature, type KeyObject } from 'node:crypt
 import type { PublicJWK } from '../authority/snapshot.ts';
 import { chooseKey, isForeignAlgorithm, type ForeignAlgorithm } from './foreignKeys.ts';
 import { CLOCK_SKEW, checkTimes } from './instants.ts';
-import { parseCompactJWT } from './parse.ts';
-import { isSignedOrSeen } from './seenSignatures.ts';
+import { isSignedOrSeen, readToken } from './seenTokens.ts';
 
 /** `unknown_key`: fetch the issuer's keys once more, then try again. */
 export type ForeignProblem =
@@ -27,7 +26,7 @@ export type ForeignVerdict =
   | {
       readonly ok: true;
       readonly header: Readonly<Record<string, unknown>>;
-      readonly claims: Record<string, unknown>;
+      readonly claims: Readonly<Record<string, unknown>>;
       readonly key: PublicJWK;
     }
   | { readonly ok: false; readonly problem: ForeignProblem; readonly message: string };
@@ -59,7 +58,7 @@ const MAX_NUMERIC_DATE = 8.64e12;
 
 /** Total and synchronous. Unknown claims stay in `claims` and mean nothing; `sub` and the rest is for the caller. */
 export function verifyForeignToken(token: string, expected: ForeignExpectations): ForeignVerdict {
-  const parsed = parseCompactJWT(token, { maxBytes: expected.maxBytes ?? DEFAULT_MAX_BYTES });
+  const parsed = readToken(token, { maxBytes: expected.maxBytes ?? DEFAULT_MAX_BYTES });
   if (!parsed.ok) return refuse('malformed', parsed.problem);
   const { header, payload } = parsed;
   const refusal = checkHeader(header) ?? checkClaims(payload, expected) ?? checkNow(payload, expected);
@@ -69,7 +68,7 @@ export function verifyForeignToken(token: string, expected: ForeignExpectations)
   const chosen = chooseKey(expected.keys, alg, kid as string | undefined);
   if (!chosen.ok) return chosen;
   const check = () => isSigned(alg, parsed.signingInput, chosen.publicKey, parsed.signature);
-  if (!isSignedOrSeen(token, chosen.publicKey, check)) {
+  if (!isSignedOrSeen(parsed, chosen.publicKey, check)) {
     return refuse('signature', 'the signature is wrong');
   }
   return { ok: true, header, claims: payload, key: chosen.jwk };

@@ -14,8 +14,14 @@ const MIN_RSA_BITS = 2048;
 const MAX_RSA_BITS = 8192;
 const MAX_KEPT_KEYS = 1024;
 
+interface Imported {
+  readonly publicKey: KeyObject | undefined;
+}
+
 /** By thumbprint, which is the whole of what verifies: sharing it between zones shares nothing else. */
-const imported = createLRU<{ readonly publicKey: KeyObject | undefined }>(MAX_KEPT_KEYS);
+const imported = createLRU<Imported>(MAX_KEPT_KEYS);
+/** The same by the key set's own object, which is asked for with every token. */
+const byObject = new WeakMap<PublicJWK, Imported>();
 
 export function isForeignAlgorithm(alg: unknown): alg is ForeignAlgorithm {
   return alg === 'RS256' || alg === 'PS256' || alg === 'ES256' || alg === 'EdDSA' || alg === 'Ed25519';
@@ -52,13 +58,19 @@ function suits({ kty, crv, alg: pinned, use }: PublicJWK, alg: ForeignAlgorithm)
 
 function importKey(jwk: PublicJWK): KeyObject | undefined {
   try {
-    const name = thumbprint(jwk);
-    let entry = imported.get(name);
-    if (!entry) imported.set(name, (entry = { publicKey: importStrong(jwk) }));
+    let entry = byObject.get(jwk);
+    if (!entry) byObject.set(jwk, (entry = importOnce(jwk)));
     return entry.publicKey;
   } catch {
     return undefined;
   }
+}
+
+function importOnce(jwk: PublicJWK): Imported {
+  const name = thumbprint(jwk);
+  let entry = imported.get(name);
+  if (!entry) imported.set(name, (entry = { publicKey: importStrong(jwk) }));
+  return entry;
 }
 
 function importStrong(jwk: PublicJWK): KeyObject | undefined {

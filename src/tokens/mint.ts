@@ -1,6 +1,6 @@
 /** Mandates, signed: the only place where one comes into being. */
 import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
-import { MANDATE_TYP, type MandateClaims } from '../authority/claims.ts';
+import { MANDATE_TYP, type MandateClaims, type MandateUse } from '../authority/claims.ts';
 import type { PrivateZoneKey } from './keys.ts';
 import { MAX_MANDATE_BYTES, parseMandateClaims } from './mandateShape.ts';
 
@@ -23,8 +23,7 @@ export function mintMandate(claims: MandateClaims, key: SigningKey): string {
   const payload = JSON.stringify(claims);
   const shaped = parseMandateClaims(JSON.parse(payload) as Record<string, unknown>);
   if (!shaped.ok) throw new UnmintableMandate(shaped.message);
-  const header = { alg: 'ES256', kid: key.kid, typ: MANDATE_TYP[claims.use] };
-  const signingInput = `${encode(JSON.stringify(header))}.${encode(payload)}`;
+  const signingInput = `${headerOf(key, claims.use)}.${encode(payload)}`;
   const signature = sign('sha256', Buffer.from(signingInput, 'latin1'), {
     key: key.privateKey,
     dsaEncoding: 'ieee-p1363',
@@ -32,6 +31,20 @@ export function mintMandate(claims: MandateClaims, key: SigningKey): string {
   const token = `${signingInput}.${signature.toString('base64url')}`;
   if (token.length <= MAX_MANDATE_BYTES) return token;
   throw new UnmintableMandate(`it would be longer than ${MAX_MANDATE_BYTES} bytes; ask for fewer resources or scopes`);
+}
+
+const headers = new WeakMap<SigningKey, Map<MandateUse, string>>();
+
+/** Encoded; the same for every mandate of one use that a key signs. */
+function headerOf(key: SigningKey, use: MandateUse): string {
+  let made = headers.get(key);
+  if (!made) headers.set(key, (made = new Map()));
+  let header = made.get(use);
+  if (header === undefined) {
+    header = encode(JSON.stringify({ alg: 'ES256', kid: key.kid, typ: MANDATE_TYP[use] }));
+    made.set(use, header);
+  }
+  return header;
 }
 
 function encode(text: string): string {

@@ -5,6 +5,7 @@ import * as z from 'zod';
 import type { Clock, RandomBytes } from '../authority/clock.ts';
 import type { PublicJWK } from '../authority/snapshot.ts';
 import type { Workload, WorkloadDirectory } from '../sts/ports.ts';
+import { createLRU } from '../tokens/lru.ts';
 import { createExclusively, prepareDataFolder, readText } from './dataFolder.ts';
 import { newUUID, toUUIDv4 } from './objectStore.ts';
 
@@ -104,15 +105,25 @@ export function issueServiceAccountToken(
   return `${input}.${signature.toString('base64url')}`;
 }
 
+/** What was derived stays true: the seed is the folder's for good. */
+const MAX_KNOWN = 1024;
+
 /** Alive is whatever this data folder's seed gives: no pod list is kept, so no call to a running `up` is needed. */
 export function createWorkloadDirectory(issuer: WorkloadIssuer): WorkloadDirectory {
   const { kty, crv, x, y } = issuer.key;
   const keys: readonly PublicJWK[] = [{ kty, crv, x, y, kid: issuer.kid, alg: 'ES256', use: 'sig' }];
+  const known = createLRU<Workload>(MAX_KNOWN);
+  const derive = (workload: Workload): Workload => {
+    const key = JSON.stringify([workload.namespace, workload.serviceAccount, workload.pod]);
+    let real = known.get(key);
+    if (!real) known.set(key, (real = toWorkload(issuer, workload)));
+    return real;
+  };
   return {
     issuer: () => issuer.issuer,
     keys: () => keys,
     alive(workload) {
-      const real = toWorkload(issuer, workload);
+      const real = derive(workload);
       const same = real.podUID === workload.podUID && real.serviceAccountUID === workload.serviceAccountUID;
       return same ? 'alive' : 'gone';
     },

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { installRoles } from '../../scripts/demo/roles.ts';
-import { startOrdersService, type OrdersService } from '../../scripts/demo/service.ts';
+import { startOrdersService, type ProtectedService } from '../../scripts/demo/service.ts';
 import { startCluster, type Cluster } from '../support/cluster.ts';
 import { freePort } from '../support/ports.ts';
 import { startProcess, until, type OwnedProcess } from '../support/processes.ts';
@@ -60,7 +60,7 @@ export async function deploy(
   }
 }
 
-function createDeployment(cluster: Cluster, service: OrdersService, issuer: string): Deployment {
+function createDeployment(cluster: Cluster, service: ProtectedService, issuer: string): Deployment {
   const { directory, kubectl } = cluster;
   const running: OwnedProcess[] = [];
   let started = 0;

@@ -7,42 +7,19 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePorts } from '../support/ports.ts';
 import { until } from '../support/processes.ts';
-import { ROOT, read } from './texts.ts';
-
-interface Step {
-  readonly command: string;
-  /** Lines of the block of text that follows. */
-  readonly promised: readonly string[];
-}
+import { preludeOf, toSteps, type Ports, type Step } from './steps.ts';
+import { ROOT } from './texts.ts';
 
 const [sts = 0, listen = 0, target = 0] = await freePorts(3);
-const PORTS: readonly (readonly [RegExp, string])[] = [
+const PORTS: Ports = [
   [/\b7400\b/g, `${sts}`],
   [/\b7401\b/g, `${sts + 1}`],
   [/\b8080\b/g, `${listen}`],
   [/\b9000\b/g, `${target}`],
 ];
+const PRELUDE = preludeOf(sts);
 
-/** The blocks in order, with ports that are free here. */
-function toSteps(document: string): readonly Step[] {
-  const text = PORTS.reduce((before, [port, free]) => before.replaceAll(port, free), read(document));
-  const found = [...text.matchAll(/```(sh|text)\n([\s\S]*?)```/g)].map(
-    (match) => [match[1]!, match[2]!.trimEnd()] as const,
-  );
-  return found.flatMap(([language, block], index) => {
-    const next = found[index + 1];
-    const promised = next?.[0] === 'text' ? next[1].split('\n') : [];
-    return language === 'sh' ? [{ command: block, promised }] : [];
-  });
-}
-
-const MAIN = `"${process.execPath}" --disable-warning=ExperimentalWarning "${join(ROOT, 'src/main.ts')}"`;
-/** `caracal`, which here knows that the STS is at another port than it would be. */
-const PRELUDE = `caracal() { if [ "$1" = token ]; then shift; set -- token --issuer http://127.0.0.1:${sts} "$@"; fi; ${MAIN} "$@"; }
-node() { "${process.execPath}" "$@"; }
-`;
-
-const steps = toSteps('docs/quickstart.md');
+const steps = toSteps('docs/quickstart.md', PORTS);
 const stepWith = (words: string): Step => {
   const [only, ...others] = steps.filter(({ command }) => command.includes(words));
   if (!only || others.length > 0) throw new Error(`the quickstart has not one step with ${words}`);

@@ -91,6 +91,21 @@ const questions: Readonly<Record<string, Question>> = {
     ask: '--application delivery.shop-release --resource resource://deployments --scope deploy:delete --now 2026-11-24T12:00:00Z',
     answer: 'denied, ScopeNotGranted:',
   },
+  'agents: the orchestrator reads invoices for a clerk': {
+    folder: 'agents',
+    ask: '--application accounts.orchestrator --resource resource://payments --scope invoices:read --user corp:carol --group accounting',
+    answer: 'permitted for 300 s by accounts/clerks',
+  },
+  'agents: it does not pay itself, though it is granted': {
+    folder: 'agents',
+    ask: '--application accounts.orchestrator --resource resource://payments --scope payments:send --user corp:carol --group accounting',
+    answer: 'denied, PolicyDenied:',
+  },
+  'agents: the runner may nothing on its own': {
+    folder: 'agents',
+    ask: '--application accounts.runner --resource resource://payments --scope payments:send',
+    answer: 'denied, ScopeNotGranted:',
+  },
   'edge: the planner reads forecasts': {
     folder: 'edge',
     ask: '--application tools.planner --resource resource://weather --scope forecast:read',

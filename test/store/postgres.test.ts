@@ -1,11 +1,12 @@
 /** What PostgreSQL does as every store does, and for several replicas at once. */
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import type { EngineStore } from '../../src/store/engineStore.ts';
 import { parsePostgresAddress } from '../../src/store/postgres/address.ts';
 import { StoreUnavailable, type Store } from '../../src/store/store.ts';
+import { localhostCertificate } from '../tokens/localhostCertificate.ts';
 import { describeConformance } from './conformance/suite.ts';
 import { postgresPlace, verifyLog } from './postgresPlace.ts';
 import { decisionOf, sessionOf, singleUseOf } from './records.ts';
@@ -225,6 +226,48 @@ describe('the address of a database', () => {
       expect(() => parsePostgresAddress(text)).toThrow(message);
       expect(() => parsePostgresAddress(text)).not.toThrow('hunter2');
     });
+});
+
+describe('a connection with TLS', () => {
+  async function openAt(host: string, parameters: string) {
+    const place = await postgresPlace();
+    const url = `postgres://caracal@${host}:${place.server.port}/${place.database}?sslmode=verify-full${parameters}`;
+    return { place, store: await place.open({ address: parsePostgresAddress(url) }) };
+  }
+  const trusting = () => {
+    const file = join(tempFolder(), 'ca.crt');
+    writeFileSync(file, localhostCertificate);
+    return `&sslrootcert=${file}`;
+  };
+
+  it('is one to a server whose name and signer are verified', async () => {
+    const { place, store } = await openAt('localhost', trusting());
+    expect((await store.commit({ decision: decisionOf('one') })).ok).toBe(true);
+    const rows = await place.query(
+      `SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+       WHERE datname = '${place.database}' AND application_name = 'caracal'`,
+    );
+    expect(rows).toEqual([{ ssl: true }]);
+  });
+
+  it('is none to a server of another name, or one whose signer nobody trusts', async () => {
+    await expect(openAt('127.0.0.1', trusting())).rejects.toThrow("does not match certificate's altnames");
+    await expect(openAt('localhost', '')).rejects.toThrow('self-signed certificate');
+  });
+});
+
+describe('a role of the database', () => {
+  it('needs nothing beyond a database of its own', async () => {
+    const { server, keys } = await postgresPlace();
+    const password = 'a-password-of-its-own';
+    await server.query('postgres', `CREATE ROLE tenant LOGIN PASSWORD '${password}'`);
+    await server.query('postgres', 'CREATE DATABASE tenant OWNER tenant');
+    const address = parsePostgresAddress(`postgres://tenant@127.0.0.1:${server.port}/tenant`);
+    const place = await postgresPlace(server, { database: 'tenant', keys });
+    const store = await place.open({ address, password });
+    await store.raiseEpoch('zone-uid', 'a', EVERYTHING);
+    expect(await place.open({ address, password })).toMatchObject({ incarnation: store.incarnation });
+  });
 });
 
 describe('a store that is closed', () => {

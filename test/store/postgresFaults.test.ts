@@ -154,7 +154,22 @@ describe('replicas that fail', () => {
     expect(acked.filter(([, id]) => !decided.has(id!))).toEqual([]);
     expect(new Set(acked.map(([, , written]) => written)).size).toBe(acked.length);
     expect(decided.size).toBe(sequence);
-    expect((await verifyLog(place)).alarms).toEqual([]);
+    await store.close();
+    await (await place.open()).close();
+    expect(await verifyLog(place)).toMatchObject({ alarms: [], records: sequence, afterCheckpoint: 0 });
+  });
+
+  it('by a kill leave a log that nobody signs once it was changed', async () => {
+    const place = await postgresPlace(server);
+    const lines: string[] = [];
+    const child = startReplica(place, 'killed', (line) => lines.push(line));
+    await vi.waitFor(() => expect(lines.length).toBeGreaterThan(5), 30_000);
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    await place.tamper(
+      `DELETE FROM checkpoints; UPDATE decisions SET record = replace(record, 'permit', 'denial') WHERE position = 3`,
+    );
+    await expect(place.open()).rejects.toThrow('the log of zone zone-uid is not the one that was written, at record 3');
   });
 
   it('by standing still, whatever they held, hold up no other for longer than a moment', async () => {
@@ -187,13 +202,25 @@ describe('a database that was restored', () => {
     return { place, incarnation: store.incarnation, epoch };
   }
 
-  it('R-20 elsewhere has another incarnation, and epochs above those of the original', async () => {
-    const { place, incarnation, epoch } = await written();
-    await server.query('postgres', `CREATE DATABASE ${place.database}_copy TEMPLATE ${place.database}`);
-    const copy = await postgresPlace(server, { database: `${place.database}_copy`, keys: place.keys });
+  it('R-20 elsewhere, from a dump, has another incarnation, and epochs above those of the original', async () => {
+    const place = await postgresPlace(server);
+    const original = await place.open();
+    const { epoch } = await original.raiseEpoch('zone-uid', 'a', EVERYTHING);
+    const runtime = { expected: 0, puts: [sessionOf('a')] };
+    await original.commit({ decision: decisionOf('one'), runtime, consume: [singleUseOf('spent')] });
+    await original.close();
+    const copy = await postgresPlace(server, { database: await server.createDatabase(), keys: place.keys });
+    server.dumpInto(place.database, copy.database);
     const store = await copy.open();
-    expect(store.incarnation).not.toBe(incarnation);
+    expect(store.incarnation).not.toBe(original.incarnation);
     expect((await store.zoneEpoch('zone-uid'))!.epoch).toBeGreaterThan(epoch);
+    expect(await store.runtime('zone-uid')).toEqual({ sequence: 1, objects: [sessionOf('a')] });
+    const replay = await store.commit({ decision: decisionOf('two'), consume: [singleUseOf('spent')] });
+    expect(replay.ok).toBe(false);
+    expect((await store.commit({ decision: decisionOf('three') })).ok).toBe(true);
+    await store.close();
+    expect(await verifyLog(copy)).toMatchObject({ alarms: [], chains: 2, records: 2, afterCheckpoint: 0 });
+    await expect(copy.exec('DELETE FROM decisions')).rejects.toThrow('append only');
   });
 
   it('R-20 by its files has the same incarnation, and epochs above those that were lost', async () => {

@@ -1,8 +1,8 @@
 /** Agent sessions and delegation over the wire: their life, what they may, and what ends with them. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { application, grant } from '../compiler/world.ts';
+import { application, grant, revocation } from '../compiler/world.ts';
 import { BY_TILL, call, edgeOf, lifecycleOf, startAgent } from './agentCalls.ts';
-import { revalidate } from './gateway.ts';
+import { openFeed, revalidate } from './gateway.ts';
 import { BY_SECRET, errorOf, mandateOf, READ, startSTS, type Form, type TestSTS } from './service.ts';
 import { LEDGER, PAYMENTS, ZONE_UID } from './shop.ts';
 import { decode } from './tokens.ts';
@@ -264,5 +264,37 @@ describe('a delegation', () => {
       act: { name: 'session.started', by: 'shop.cart', objects: [{ kind: 'agentSession', id: session }] },
     });
     expect(JSON.stringify(records)).not.toContain('said-by-agent');
+  });
+
+  it('ends with a Revocation of the agent session above it, which its mandates do not name', async () => {
+    const root = await startAgent(sts, cart, 'shop.cart');
+    const source = await startAgent(sts, cart, 'shop.cart', { parent_id: root });
+    const target = await startAgent(sts, till, 'shop.till');
+    const made = await call(sts, cart, 'POST', '/delegations', { body: edgeOf(source, target) });
+    const mandate = mandateOf(await under(target, String(made.body['delegation_edge_id'])));
+    const feed = await openFeed(sts);
+    await sts.apply((world) => ({ ...world, revocations: [revocation({ agentSession: root })] }));
+    const told = await feed.wait('epoch', ({ change }) => {
+      const { sessions = [] } = change as { readonly sessions?: readonly string[] };
+      return sessions.includes(source);
+    });
+    expect(told.data['change']).toMatchObject({ all: false });
+    expect(await results(mandate)).not.toEqual([{ valid: true }]);
+    expect((await call(sts, cart, 'GET', `/agents/${source}`)).body['status']).toBe('ended');
+    feed.close();
+  });
+
+  it('ends with the Application that holds it', async () => {
+    const { source, target, edge } = await delegated();
+    const mandate = mandateOf(await under(target, edge));
+    const before = sts.world();
+    await sts.apply((world) => ({
+      ...world,
+      applications: world.applications.filter((one) => one.metadata.name !== 'till'),
+    }));
+    expect(await results(mandate)).toEqual([{ valid: false, reason: 'ApplicationUnknown' }]);
+    const edges = async () => (await call(sts, cart, 'GET', `/delegations/outbound/${source}`)).body['items'];
+    await expect.poll(edges).toMatchObject([{ id: edge, status: 'revoked' }]);
+    await sts.apply(() => before);
   });
 });

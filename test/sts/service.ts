@@ -8,7 +8,8 @@ import { vi } from 'vitest';
 import type { World, WorldSource } from '../../src/compiler/world.ts';
 import { explainPolicy } from '../../src/policy/explain.ts';
 import { createPolicyEngine } from '../../src/policy/workers.ts';
-import { openSQLiteStore, type SQLiteStore } from '../../src/store/sqlite.ts';
+import type { EngineStore } from '../../src/store/engineStore.ts';
+import { openSQLiteStore } from '../../src/store/sqlite.ts';
 import type { STSPorts, Workload, WorkloadDirectory } from '../../src/sts/ports.ts';
 import { createSTS, type STS, type STSConfig } from '../../src/sts/sts.ts';
 import { generateZoneKey } from '../../src/tokens/generate.ts';
@@ -55,7 +56,7 @@ export interface TestSTS {
   readonly pods: Map<string, 'gone' | 'unknown'>;
   readonly storePath: string;
   url(): string;
-  store(): SQLiteStore;
+  store(): EngineStore;
   /** As operators decide them. */
   challenges(): STS['challenges'];
   /** Unix seconds. */
@@ -76,7 +77,13 @@ export interface TestSTS {
 
 export const CONTROLLER = { namespace: 'caracal-system', name: 'controller' };
 
-export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS> {
+/** What replicas of one zone share. */
+export interface SharedBy {
+  openStore(): Promise<EngineStore>;
+  readonly keys?: Map<string, readonly PrivateZoneKey[]>;
+}
+
+export async function startSTS(config: Partial<STSConfig> = {}, shared?: SharedBy): Promise<TestSTS> {
   const folder = mkdtempSync(join(tmpdir(), 'caracal-sts-'));
   const storePath = join(folder, 'store.db');
   const test = createTestOPA();
@@ -87,9 +94,9 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
   const clock = { now: () => now, monotonic: () => stoppedAt ?? performance.now() };
   const policies = createPolicyEngine({ opa: test.opa, clock, deadlineMs: 5000 });
   const activeAt = clock.now() - 60_000;
-  const keys = new Map<string, readonly PrivateZoneKey[]>(
-    [ZONE_UID, BANK_UID].map((uid) => [uid, [generateZoneKey(activeAt, activeAt), generateZoneKey(activeAt)]]),
-  );
+  const makeKeys = () => [generateZoneKey(activeAt, activeAt), generateZoneKey(activeAt)];
+  const keys =
+    shared?.keys ?? new Map<string, readonly PrivateZoneKey[]>([ZONE_UID, BANK_UID].map((uid) => [uid, makeKeys()]));
   const source = createSource(shopWorld(keys));
   const meanwhile: TestSTS['meanwhile'] = {};
   const slowPolicies: typeof policies = {
@@ -111,7 +118,7 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });
 
   const open = async () => {
-    const store = await openSQLiteStore({ path: storePath, clock, randomBytes });
+    const store = await (shared?.openStore() ?? openSQLiteStore({ path: storePath, clock, randomBytes }));
     const ports: STSPorts = {
       source,
       signingKeys: { keys: (uid) => keys.get(uid) ?? [] },
@@ -128,7 +135,7 @@ export async function startSTS(config: Partial<STSConfig> = {}): Promise<TestSTS
     const { url } = await sts.start();
     return { store, sts, url };
   };
-  const stop = async ({ sts, store }: { readonly sts: STS; readonly store: SQLiteStore }) => {
+  const stop = async ({ sts, store }: { readonly sts: STS; readonly store: EngineStore }) => {
     await sts.close();
     await store.close();
   };

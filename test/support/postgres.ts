@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import { chownSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
+import { Client } from 'pg';
+import { localhostCertificate, localhostKey } from '../tokens/localhostCertificate.ts';
 import { freePort } from './ports.ts';
 import { until } from './processes.ts';
 
@@ -19,6 +20,8 @@ export interface PostgresServer {
   createDatabase(): Promise<string>;
   /** As the superuser, past every trigger; rows of the last statement. */
   query(database: string, text: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** As an operator does it: `pg_dump` of the schema `caracal`, and what it says run in another database. */
+  dumpInto(from: string, to: string): void;
   /** Signals to the server: `SIGQUIT` ends it at once, as a crash does; `SIGINT` in order. Resolves when it has ended. */
   stop(signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): Promise<void>;
   start(): Promise<void>;
@@ -40,7 +43,7 @@ export function sharedPostgres(): Promise<PostgresServer> {
 
 /**
  * Makes a cluster in a temporary folder and starts it on a free loopback port. It refuses to run as root: then it runs
- * as the user `postgres`, or `nobody`. Ended, and its folder removed, with this process.
+ * as the user `postgres`, or `nobody`. It speaks TLS too, as `localhost`. Ended, and its folder removed, with this process.
  */
 export async function startPostgres(): Promise<PostgresServer> {
   const bin = findBinaries();
@@ -50,7 +53,13 @@ export async function startPostgres(): Promise<PostgresServer> {
   const password = randomBytes(16).toString('hex');
   const passwordFile = join(folder, 'password');
   writeFileSync(passwordFile, password, { mode: 0o600 });
-  if (owner) for (const path of [folder, passwordFile]) chownSync(path, owner.uid, owner.gid);
+  const tls = [
+    [join(folder, 'tls.crt'), localhostCertificate],
+    [join(folder, 'tls.key'), localhostKey],
+  ] as const;
+  for (const [path, text] of tls) writeFileSync(path, text, { mode: 0o600 });
+  if (owner)
+    for (const path of [folder, passwordFile, ...tls.map(([file]) => file)]) chownSync(path, owner.uid, owner.gid);
   const locale = ['--encoding=UTF8', '--locale=C'];
   execFileSync(
     join(bin, 'initdb'),
@@ -82,7 +91,7 @@ function createServer(place: Place): PostgresServer & { kill(): void } {
   let child: ChildProcess | undefined;
   let count = 0;
   const query = async (database: string, text: string) => {
-    const client = new pg.Client({ host: '127.0.0.1', port, user: 'caracal', password, database });
+    const client = new Client({ host: '127.0.0.1', port, user: 'caracal', password, database });
     client.on('error', () => undefined);
     await client.connect();
     try {
@@ -106,6 +115,12 @@ function createServer(place: Place): PostgresServer & { kill(): void } {
       const name = `test${(count += 1)}`;
       await query('postgres', `CREATE DATABASE ${name}`);
       return name;
+    },
+    dumpInto(from, to) {
+      const access = ['-h', '127.0.0.1', '-p', String(port), '-U', 'caracal'];
+      const env = { ...process.env, PGPASSWORD: password };
+      const input = execFileSync('pg_dump', [...access, '-n', 'caracal', from], { env });
+      execFileSync('psql', [...access, '-q', '-v', 'ON_ERROR_STOP=1', to], { env, input });
     },
     async start() {
       // A server that was killed leaves processes behind, which end a moment later.
@@ -147,6 +162,9 @@ function spawnServer({ bin, data, log, folder, owner, port }: Place): ChildProce
     port,
     unix_socket_directories: '',
     fsync: 'on',
+    ssl: 'on',
+    ssl_cert_file: join(folder, 'tls.crt'),
+    ssl_key_file: join(folder, 'tls.key'),
     shared_buffers: '32MB',
     max_connections: 60,
   };

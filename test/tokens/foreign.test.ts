@@ -46,6 +46,29 @@ function problemOf(text: string, expected: Partial<ForeignExpectations> = {}): s
   return verdict.ok ? 'accepted' : verdict.problem;
 }
 
+describe('a token that was good before', () => {
+  const seen = es256({ sub: 'seen' });
+
+  it.each([
+    ['the time', { nowMs: NOW + 600_000 }, 'expired'],
+    ['the issuer', { issuer: 'https://other.example' }, 'issuer'],
+    ['the audience', { audiences: ['other'] }, 'audience'],
+    ['the keys', { keys: [rsa.jwk, ed.jwk] }, 'unknown_key'],
+    ['another key under its kid', { keys: [makeSigner('ec', { kid: 'ec' }).jwk] }, 'signature'],
+    ['its size', { maxBytes: seen.length - 1 }, 'malformed'],
+  ] as const)('is judged again by %s', (_what, expected, problem) => {
+    expect(problemOf(seen)).toBe('accepted');
+    expect(problemOf(seen, expected)).toBe(problem);
+    expect(problemOf(seen)).toBe('accepted');
+  });
+
+  it('says the same, and what it says cannot be changed', () => {
+    const [first, second] = [verifyForeignToken(seen, EXPECTED), verifyForeignToken(seen, EXPECTED)];
+    expect(second).toEqual(first);
+    expect(second.ok && Object.isFrozen(second.claims) && Object.isFrozen(second.header)).toBe(true);
+  });
+});
+
 describe('a good token of another issuer', () => {
   it.each([
     ['RS256', rsa],

@@ -2,7 +2,7 @@
 import type { PolicySubject } from '../policyInput.ts';
 import type { RuntimeView } from '../runtimeIndex.ts';
 import type { ZoneSnapshot } from '../snapshot.ts';
-import { deadPartOf, fixedEndOf, footingOf } from './alive.ts';
+import { deadPartOf, isSessionOver, fixedEndOf, footingOf } from './alive.ts';
 import { endTogether, isClosed, stoppedWith } from './cascade.ts';
 import { passOn } from './edges.ts';
 import type { AgentSession, ApplicationRef, DelegationEdge, Lifecycle } from './model.ts';
@@ -182,18 +182,18 @@ export function resumeSession(
   return changed(resumed, [resumed]);
 }
 
-/** Renews the lease of a service for its holder; of a task it says that it is alive. */
+/** Renews the lease of a service for its holder, also while it or what it hangs on is suspended: that gives no authority. */
 export function heartbeat(
   session: AgentSession,
   generation: number | undefined,
-  runtime: RuntimeView,
   now: number,
 ): Changed<AgentSession> | AgentRefusal {
   const seconds = Math.floor(now / 1000);
   if (session.lease && generation === undefined)
     return refuse('invalid_request', 'lease_generation is required for a service');
   if (isFenced(session, generation)) return FENCED;
-  if (deadPartOf(session, runtime, seconds)) return refuse('session_not_active', 'the agent session is not active');
+  if (isClosed(session) || isSessionOver(session, seconds))
+    return refuse('session_not_active', 'the agent session has ended');
   if (!session.lease) return changed(session, []);
   const renewed = { ...session, lease: { ...session.lease, until: seconds + LEASE_SECONDS } };
   return changed(renewed, [renewed]);

@@ -35,26 +35,28 @@ export function insertEpochs(session: Session, epochs: Plan['epochs'], now: numb
   return insertAll(session, 'zone_epochs', EPOCH, rows);
 }
 
+/** Sent together; the head of a zone with what it stands for. */
 export async function applyPlan(
   session: Session,
   plan: Plan,
   { seal, writer, now }: { readonly seal: Seal; readonly writer: string; readonly now: number },
 ): Promise<void> {
-  const singleUse = [...plan.singleUse.values()];
-  const uses = singleUse.map((use) => [use.class, use.zoneUID, toKeyText(use.key), use.expiresAt]);
-  await insertAll(session, 'single_use', SINGLE_USE, uses);
-  await insertAll(session, 'decisions', DECISION, toDecisions(plan, writer));
-  const authority = [...plan.authority.values()];
-  const logins = authority.map((row) => [row.zoneUID, row.sid, row.expiresAt, row.record, row.seal]);
-  await insertAll(session, 'authority_records', AUTHORITY, logins, LATEST_EXPIRY);
-  if (plan.moved.size === 0) return;
-  await insertEpochs(session, plan.epochs, now);
-  const revocations = [...plan.revocations.values()];
-  const revoked = revocations.map((row) => [row.zoneUID, row.uid, row.epoch, now, row.record, row.seal]);
-  await insertAll(session, 'revocations', REVOCATION, revoked);
-  await applyRuntime(session, plan);
+  const uses = [...plan.singleUse.values()].map((use) => [use.class, use.zoneUID, toKeyText(use.key), use.expiresAt]);
+  const logins = [...plan.authority.values()].map((row) => [row.zoneUID, row.sid, row.expiresAt, row.record, row.seal]);
+  const revoked = [...plan.revocations.values()].map(({ zoneUID, uid, epoch, record, seal: own }) =>
+    // Columns of REVOCATION.
+    [zoneUID, uid, epoch, now, record, own],
+  );
   const heads = [...plan.moved].toSorted().map((zoneUID) => plan.heads.get(zoneUID)!);
-  await writeHeads(session, seal, heads);
+  await Promise.all([
+    insertAll(session, 'single_use', SINGLE_USE, uses),
+    insertAll(session, 'decisions', DECISION, toDecisions(plan, writer)),
+    insertAll(session, 'authority_records', AUTHORITY, logins, LATEST_EXPIRY),
+    insertEpochs(session, plan.epochs, now),
+    insertAll(session, 'revocations', REVOCATION, revoked),
+    applyRuntime(session, plan),
+    writeHeads(session, seal, heads),
+  ]);
 }
 
 function toDecisions({ logged }: Plan, writer: string) {
@@ -64,12 +66,14 @@ function toDecisions({ logged }: Plan, writer: string) {
   );
 }
 
-async function applyRuntime(session: Session, { objects, entries }: Plan): Promise<void> {
+function applyRuntime(session: Session, { objects, entries }: Plan): Promise<unknown> {
   const puts = [...objects.values()].map((row) => {
     const { zoneUID, kind, id, sequence, forgetAt, record, seal } = row;
     return [zoneUID, kind, id, sequence, forgetAt, record, seal];
   });
-  await insertAll(session, 'runtime_objects', OBJECT, puts, AS_IT_IS_NOW);
   const rows = entries.map((row) => [row.zoneUID, row.sequence, row.epoch, row.at, row.entry, row.seal]);
-  await insertAll(session, 'runtime_entries', ENTRY, rows);
+  return Promise.all([
+    insertAll(session, 'runtime_objects', OBJECT, puts, AS_IT_IS_NOW),
+    insertAll(session, 'runtime_entries', ENTRY, rows),
+  ]);
 }

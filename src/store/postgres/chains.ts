@@ -74,7 +74,8 @@ async function resolveDoubt(session: Session, { zoneUID, writer }: ChainID, befo
 
 const CHECKPOINT: Columns = { writer: 'text', number: 'bigint', zone_uid: 'text', size: 'bigint', note: 'text' };
 
-async function insertCheckpoints(
+/** Of chains of one writer. */
+export async function insertCheckpoints(
   session: Session,
   heads: readonly (ChainID & Head)[],
   signer: NoteSigner,

@@ -2,29 +2,17 @@
 import type { Clock } from '../../authority/clock.ts';
 import type { NoteSigner } from '../../audit/note.ts';
 import type { Connection } from '../engineStore.ts';
-import type { Method, Methods, Operation, Outcome } from '../protocol.ts';
+import type { Method, Methods } from '../protocol.ts';
 import type { Seal } from '../seal.ts';
 import { StoreUnavailable } from '../store.ts';
-import { newHead, type ZoneHead } from '../zoneHead.ts';
-import { applyPlan } from './apply.ts';
 import { createChains } from './chains.ts';
-import { forgetSome } from './forgetting.ts';
-import { gatherFacts, lockHeads, zonesOf } from './gather.ts';
-import { sendHint } from './hints.ts';
-import { checkLife, createReached, DatabaseWentBack, endLife } from './life.ts';
-import { planGroup } from './plan.ts';
-import {
-  readAuthority,
-  readClock,
-  readDecision,
-  readDecisions,
-  readEntries,
-  readHead,
-  readHeads,
-  readRevocations,
-  readRuntime,
-} from './reads.ts';
-import { CommitInDoubt, type Session, type Sessions } from './sessions.ts';
+import type { Context } from './context.ts';
+import { createForgetting } from './forgetting.ts';
+import { createReached, DatabaseWentBack, endLife } from './life.ts';
+import { readAuthority, readDecision, readDecisions, readEntries, readRevocations, readRuntime } from './reads.ts';
+import type { Sessions } from './sessions.ts';
+import { createSnapshots } from './snapshots.ts';
+import { createWriter } from './writer.ts';
 
 export interface PostgresConnectionConfig {
   readonly sessions: Sessions;
@@ -42,92 +30,16 @@ export interface PostgresConnection extends Connection {
   clockSkewMs(): number;
 }
 
-const FORGET_EVERY_MS = 60_000;
-
 export function createPostgresConnection(config: PostgresConnectionConfig): PostgresConnection {
   const { sessions, seal, signer, incarnation, writer, clock } = config;
   const chains = createChains(writer, signer);
-  const reached = createReached();
-  let skew = 0;
-  let forgetAt = 0;
-  let forgetting: Promise<void> | undefined;
+  const context: Context = { sessions, seal, incarnation, clock, reached: createReached() };
   let closed = false;
 
-  /** As of one moment, in a zone that has not gone back. */
-  const readZone = <T>(zoneUID: string, read: (session: Session, head: ZoneHead) => Promise<T>): Promise<T> => {
-    const before = reached.known();
-    return sessions.read(async (session) => {
-      await checkLife(session, incarnation);
-      const head = await readHead(session, seal, zoneUID);
-      reached.note([head], before);
-      return read(session, head);
-    });
-  };
+  const snapshots = createSnapshots(context);
+  const write = createWriter(context, chains, writer);
 
-  const readAllHeads = async (): Promise<readonly ZoneHead[]> => {
-    const before = reached.known();
-    return sessions.read(async (session) => {
-      await checkLife(session, incarnation);
-      const [asked, now] = [clock.now(), await readClock(session)];
-      skew = Math.round(now - (asked + clock.now()) / 2);
-      const heads = new Map((await readHeads(session, seal)).map((head) => [head.zoneUID, head]));
-      reached.note(
-        [...before.keys()].map((zoneUID) => heads.get(zoneUID) ?? newHead(zoneUID)).concat(...heads.values()),
-        before,
-      );
-      return [...heads.values()].filter(({ epoch, sequence }) => epoch + sequence > 0);
-    });
-  };
-
-  const writeGroup = async (operations: readonly Operation[]): Promise<readonly Outcome[]> => {
-    const now = clock.now();
-    const zones = zonesOf(operations);
-    let written: ReturnType<typeof planGroup> | undefined;
-    try {
-      await sessions.write(async (session) => {
-        const before = reached.known();
-        const heads = await lockHeads(session, seal, zones);
-        await checkLife(session, incarnation);
-        reached.note(heads.values(), before);
-        const facts = await gatherFacts(session, operations, heads, await chains.heads(session, zones));
-        const plan = planGroup(facts, operations, { seal, writer, now });
-        await applyPlan(session, plan, { seal, writer, now });
-        if (plan.moved.size > 0) await sendHint(session);
-        written = plan;
-      });
-    } catch (error) {
-      if (error instanceof CommitInDoubt && written) chains.doubt(written.logHeads);
-      throw error;
-    }
-    chains.advance(written!.logHeads);
-    reached.note(written!.heads.values(), new Map());
-    return written!.outcomes;
-  };
-
-  /** What the database cannot take, such as a text with a NUL, is refused alone. */
-  const write = async (operations: readonly Operation[]): Promise<readonly Outcome[]> => {
-    try {
-      return await writeGroup(operations);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      if (operations.length === 1) return [{ type: 'refused', message: error.message }];
-      const outcomes: Outcome[] = [];
-      for (const operation of operations) outcomes.push(...(await write([operation])));
-      return outcomes;
-    }
-  };
-
-  /** After the writes, and beside them: what is removed here may be removed later just as well. */
-  const forgetSometimes = (): void => {
-    const now = clock.now();
-    if (forgetting || closed || now < forgetAt) return;
-    forgetting = forgetSome(sessions, seal, now)
-      .then((isMore) => void (forgetAt = isMore ? now : now + FORGET_EVERY_MS))
-      .catch(() => void (forgetAt = now + FORGET_EVERY_MS))
-      .finally(() => (forgetting = undefined));
-    // Writes that came meanwhile asked in vain.
-    void forgetting.then(forgetSometimes);
-  };
+  const forgetting = createForgetting(context);
 
   const answer = async (method: Method, request: Methods[Method]['request']): Promise<Methods[Method]['answer']> => {
     const asked = { method, request } as Asked;
@@ -136,26 +48,28 @@ export function createPostgresConnection(config: PostgresConnectionConfig): Post
         return incarnation;
       case 'write': {
         const outcomes = await write(asked.request.operations);
-        forgetSometimes();
+        forgetting.sometimes();
         return outcomes;
       }
       case 'checkpoint':
         await chains.sign(sessions, clock.now());
         return undefined;
       case 'heads':
-        return readAllHeads();
+        return snapshots.heads();
       case 'zoneEpoch':
-        return readZone(asked.request.zoneUID, async (_, { epoch, digest }) =>
+        return snapshots.zone(asked.request.zoneUID, async (_, { epoch, digest }) =>
           epoch === 0 ? undefined : { epoch, digest },
         );
       case 'authorityRecord':
         return sessions.read((session) => readAuthority(session, seal, asked.request));
       case 'revocations':
-        return readZone(asked.request.zoneUID, (session, head) => readRevocations(session, seal, head));
+        return snapshots.zone(asked.request.zoneUID, (session, head) => readRevocations(session, seal, head));
       case 'runtime':
-        return readZone(asked.request.zoneUID, (session, head) => readRuntime(session, seal, head));
+        return snapshots.zone(asked.request.zoneUID, (session, head) => readRuntime(session, seal, head));
       case 'runtimeEntries':
-        return readZone(asked.request.zoneUID, (session, head) => readEntries(session, seal, head, asked.request));
+        return snapshots.zone(asked.request.zoneUID, (session, head) =>
+          readEntries(session, seal, head, asked.request),
+        );
       case 'decision':
       case 'decisionByJTI':
         return sessions.read((session) => readDecision(session, asked.method, asked.request));
@@ -180,24 +94,19 @@ export function createPostgresConnection(config: PostgresConnectionConfig): Post
         throw new StoreUnavailable(`the database: ${messageOf(error)}`, { cause: error });
       }
     },
-    clockSkewMs: () => skew,
+    clockSkewMs: () => snapshots.clockSkewMs(),
     async close() {
       if (closed) return;
       closed = true;
       // What cannot be signed now has its record all the same.
       await chains.sign(sessions, clock.now()).catch(() => undefined);
-      await forgetting;
+      await forgetting.end();
       await sessions.close();
     },
   };
 }
 
 type Asked = { readonly [M in Method]: { readonly method: M; readonly request: Methods[M]['request'] } }[Method];
-
-/** SQLSTATE classes 22 and 23: a value that is none, a constraint. */
-function isRefusal(error: unknown): error is Error {
-  return error instanceof Error && 'code' in error && /^2[23]/.test(String(error.code));
-}
 
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(messageOf).join(', ');

@@ -1,8 +1,8 @@
 /** Removes what expired and what is over, some of it at a time, one replica at a time. */
-import { checkObject, toEntryRow, toForgotten, toObjectRow } from '../runtimeRows.ts';
-import { checkEntries } from '../runtimeRows.ts';
+import { checkEntries, checkObject, toEntryRow, toForgotten, toObjectRow } from '../runtimeRows.ts';
 import type { Seal } from '../seal.ts';
 import { tallied } from '../zoneHead.ts';
+import type { Context } from './context.ts';
 import { lockHeads, writeHeads } from './gather.ts';
 import type { Session, Sessions } from './sessions.ts';
 
@@ -14,8 +14,41 @@ const ENTRIES_KEPT_MS = 3_600_000;
 /** "FRGT": held by the one replica that removes. */
 const LOCK = 0x4652_4754;
 
+const EVERY_MS = 60_000;
+
+export interface Forgetting {
+  /** After a write, and beside the next ones: what is removed now may be removed later just as well. */
+  sometimes(): void;
+  /** Resolves when nothing is under way, and nothing more comes. */
+  end(): Promise<void>;
+}
+
+export function createForgetting({ sessions, seal, clock }: Context): Forgetting {
+  let underWay: Promise<void> | undefined;
+  let nextAt = 0;
+  let ended = false;
+  const forget = async (now: number): Promise<void> => {
+    const isMore = await forgetSome(sessions, seal, now).catch(() => false);
+    nextAt = isMore ? now : now + EVERY_MS;
+    underWay = undefined;
+    // Writes that came meanwhile asked in vain.
+    sometimes();
+  };
+  const sometimes = (): void => {
+    const now = clock.now();
+    if (!underWay && !ended && now >= nextAt) underWay = forget(now);
+  };
+  return {
+    sometimes,
+    async end() {
+      ended = true;
+      await underWay;
+    },
+  };
+}
+
 /** True where more may be left. `now` in Unix milliseconds. */
-export async function forgetSome(sessions: Sessions, seal: Seal, now: number): Promise<boolean> {
+async function forgetSome(sessions: Sessions, seal: Seal, now: number): Promise<boolean> {
   const before = Math.floor(now / 1000) - MARGIN;
   const zones = await sessions.tend((session) => forgetExpired(session, before, now));
   const counts = [zones?.removed ?? 0];

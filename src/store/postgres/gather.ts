@@ -1,5 +1,4 @@
 /** Locks the zones of a group, and reads all that the database has of what the group names. */
-import type { Head } from '../../audit/entry.ts';
 import type { Operation } from '../protocol.ts';
 import type { Seal } from '../seal.ts';
 import { newHead, parseHeadRow, toHeadColumns, toHeadRow, type ZoneHead } from '../zoneHead.ts';
@@ -7,20 +6,25 @@ import { decisionKeys, toKey, type CommitOperation, type Facts } from './plan.ts
 import { insertAll, selectAll, type Columns } from './rows.ts';
 import type { Session } from './sessions.ts';
 
-/**
- * A writer holds the zones that it names until it has committed, each writer in the same order: what is read afterwards
- * stays so, and sequences follow one another in the order of the commits.
- */
+/** Of zones that are held until the transaction ends. Throws where one has no row, which each is given before. */
 export async function lockHeads(
   session: Session,
   seal: Seal,
   zoneUIDs: readonly string[],
 ): Promise<ReadonlyMap<string, ZoneHead>> {
-  const heads = await selectForUpdate(session, seal, zoneUIDs);
-  const missing = zoneUIDs.filter((zoneUID) => !heads.has(zoneUID));
-  if (missing.length === 0) return heads;
-  await insertHeads(session, seal, missing);
-  return selectForUpdate(session, seal, zoneUIDs);
+  const text = 'SELECT * FROM zone_heads WHERE zone_uid = ANY($1::text[]) ORDER BY zone_uid FOR UPDATE';
+  const { rows } = await session.query(text, [zoneUIDs]);
+  const heads = rows.map((row: Record<string, unknown>) => parseHeadRow(seal, toHeadColumns(row)));
+  if (heads.length < zoneUIDs.length) throw new HeadsMissing();
+  return new Map(heads.map((head) => [head.zoneUID, head]));
+}
+
+/** Zones that were known have no row any more. */
+export class HeadsMissing extends Error {
+  override readonly name = 'HeadsMissing';
+  constructor() {
+    super('the head of a zone is gone');
+  }
 }
 
 /** Of all zones that there are. */
@@ -29,19 +33,13 @@ export async function lockAllHeads(session: Session, seal: Seal): Promise<readon
   return rows.map((row: Record<string, unknown>) => parseHeadRow(seal, toHeadColumns(row)));
 }
 
-async function selectForUpdate(session: Session, seal: Seal, zoneUIDs: readonly string[]) {
-  const text = 'SELECT * FROM zone_heads WHERE zone_uid = ANY($1::text[]) ORDER BY zone_uid FOR UPDATE';
-  const { rows } = await session.query(text, [zoneUIDs]);
-  const heads = rows.map((row: Record<string, unknown>) => parseHeadRow(seal, toHeadColumns(row)));
-  return new Map(heads.map((head) => [head.zoneUID, head]));
-}
-
 const HEAD: Columns = {
   ...{ zone_uid: 'text', version: 'bigint', epoch: 'bigint', digest: 'text', sequence: 'bigint', entry_seal: 'text' },
   ...{ base_sequence: 'bigint', base_seal: 'text', revocations: 'bigint', tally: 'text', seal: 'text' },
 };
 
-async function insertHeads(session: Session, seal: Seal, zoneUIDs: readonly string[]): Promise<void> {
+/** In a transaction of its own, before a writer holds anything: two that each make what the other waits for would wait for ever. */
+export async function insertHeads(session: Session, seal: Seal, zoneUIDs: readonly string[]): Promise<void> {
   const rows = zoneUIDs.toSorted().map((zoneUID) => headValues(seal, newHead(zoneUID)));
   await insertAll(session, 'zone_heads', HEAD, rows, 'ON CONFLICT DO NOTHING');
 }
@@ -70,21 +68,24 @@ export function zonesOf(operations: readonly Operation[]): readonly string[] {
   return [...new Set(zones)].toSorted();
 }
 
-/** Once the zones are locked. */
+/**
+ * A writer holds the zones that it names until it has committed, each writer in the same order: what is read after they
+ * are locked stays so, and sequences follow one another in the order of the commits. Sent together.
+ */
 export async function gatherFacts(
   session: Session,
+  seal: Seal,
   operations: readonly Operation[],
-  heads: ReadonlyMap<string, ZoneHead>,
-  logHeads: ReadonlyMap<string, Head>,
-): Promise<Facts> {
+): Promise<Omit<Facts, 'logHeads'>> {
   const commits = operations.filter((operation): operation is CommitOperation => operation.type === 'commit');
-  return {
-    ...{ heads, logHeads },
-    spent: await gatherSpent(session, commits),
-    decisions: await gatherDecisions(session, commits),
-    revocations: await gatherRevocations(session, operations),
-    objectSeals: await gatherObjectSeals(session, commits),
-  };
+  const [heads, spent, decisions, revocations, objectSeals] = await Promise.all([
+    lockHeads(session, seal, zonesOf(operations)),
+    gatherSpent(session, commits),
+    gatherDecisions(session, commits),
+    gatherRevocations(session, operations),
+    gatherObjectSeals(session, commits),
+  ]);
+  return { heads, spent, decisions, revocations, objectSeals };
 }
 
 async function gatherSpent(session: Session, commits: readonly CommitOperation[]): Promise<ReadonlySet<string>> {

@@ -1,5 +1,5 @@
 /** Hints that another replica wrote: a connection that listens, made again when it is lost. What matters is read by polling. */
-import pg from 'pg';
+import { Client } from 'pg';
 import { toClientConfig, type Session, type SessionConfig } from './sessions.ts';
 
 export interface Hints {
@@ -19,11 +19,11 @@ export async function sendHint(session: Session): Promise<void> {
 /** Listens from the first listener on. */
 export function createHints(config: SessionConfig): Hints {
   const listeners = new Set<() => void>();
-  let client: pg.Client | undefined;
+  let client: Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
-  const lost = (dead: pg.Client): void => {
+  const lost = (dead: Client): void => {
     if (client !== dead) return;
     client = undefined;
     void dead.end().catch(() => undefined);
@@ -32,7 +32,7 @@ export function createHints(config: SessionConfig): Hints {
 
   const listen = (): void => {
     const { statement_timeout: _, ...options } = toClientConfig(config, TIMEOUT_MS);
-    const connecting = new pg.Client(options);
+    const connecting = new Client(options);
     client = connecting;
     connecting.on('error', () => lost(connecting));
     connecting.on('end', () => lost(connecting));
@@ -65,7 +65,7 @@ export function createHints(config: SessionConfig): Hints {
 }
 
 /** A process that only listens may end. */
-function unref(client: pg.Client): void {
+function unref(client: Client): void {
   const { connection } = client as unknown as { readonly connection?: { readonly stream?: { unref?(): void } } };
   connection?.stream?.unref?.();
 }

@@ -10,6 +10,7 @@ import type { PostgresAddress } from './address.ts';
 import { createPostgresConnection } from './connection.ts';
 import { createHints } from './hints.ts';
 import { beginLife } from './life.ts';
+import { signLeftovers } from './leftovers.ts';
 import { migrate } from './migrations.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 
@@ -37,6 +38,7 @@ export async function openPostgresStore(config: PostgresStoreConfig): Promise<En
     const seal = await openSeal(sessions, sealKeyPath(keyPath));
     const signer = openAuditKey(keyPath);
     const incarnation = await sessions.tend((session) => beginLife(session, seal, newID(), clock.now()));
+    await signLeftovers(sessions, signer, clock.now());
     const writer = `${incarnation}.${newID()}`;
     const life = { incarnation, writer, nextIncarnation: newID };
     const connection = createPostgresConnection({ sessions, seal, signer, clock, ...life });

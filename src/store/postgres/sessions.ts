@@ -1,6 +1,7 @@
 /** Connections to the database: bounded in number and in time, and given up as a whole at the first failure. */
 import { readFileSync } from 'node:fs';
-import pg from 'pg';
+import { checkServerIdentity } from 'node:tls';
+import { Pool, type ClientConfig, type PoolClient, type QueryResult } from 'pg';
 import type { PostgresAddress } from './address.ts';
 
 export interface SessionConfig {
@@ -9,7 +10,7 @@ export interface SessionConfig {
 }
 
 export interface Sessions {
-  /** One transaction of a writer; the next waits for it. */
+  /** One transaction of a writer, which `act` commits; the next waits for it. */
   write<T>(act: (session: Session) => Promise<T>): Promise<T>;
   /** As of one moment. */
   read<T>(act: (session: Session) => Promise<T>): Promise<T>;
@@ -18,7 +19,9 @@ export interface Sessions {
   close(): Promise<void>;
 }
 
-export type Session = Pick<pg.ClientBase, 'query'>;
+export interface Session {
+  query(text: string, values?: unknown[]): Promise<QueryResult>;
+}
 
 /** Together below the 2 s within which a caller is told that the database is gone. */
 const CONNECT_MS = 850;
@@ -41,18 +44,22 @@ export function createSessions(config: SessionConfig): Sessions {
   const others = createPool(options, READERS);
   return {
     write: (act) => inTransaction(writer, 'BEGIN', act),
-    read: (act) => inTransaction(others, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', act),
-    tend: (act) => inTransaction(others, 'BEGIN', act),
+    read: (act) => inTransaction(others, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', committing(act)),
+    tend: (act) => inTransaction(others, 'BEGIN', committing(act)),
     close: async () => void (await Promise.allSettled([writer.end(), others.end()])),
   };
 }
 
 /** `timeoutMs` of each statement. */
-export function toClientConfig({ address, password }: SessionConfig, timeoutMs: number): pg.ClientConfig {
+export function toClientConfig({ address, password }: SessionConfig, timeoutMs: number): ClientConfig {
   const { host, port, user, database, tls, caFile } = address;
   return {
     ...{ host, port, user, database, password },
-    ssl: tls && { ...(caFile !== undefined && { ca: readFileSync(caFile, 'utf8') }) },
+    // By the name or address that was given, whichever it is.
+    ssl: tls && {
+      ...(caFile !== undefined && { ca: readFileSync(caFile, 'utf8') }),
+      checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate),
+    },
     options: Object.entries(SETTINGS)
       .map(([name, value]) => `-c ${name}=${value}`)
       .join(' '),
@@ -61,11 +68,13 @@ export function toClientConfig({ address, password }: SessionConfig, timeoutMs: 
     connectionTimeoutMillis: CONNECT_MS,
     application_name: 'caracal',
     keepAlive: true,
+    // What does not depend on another answer is sent without waiting for it: a commit takes two round trips.
+    pipeline: true,
   };
 }
 
-function createPool(options: pg.ClientConfig, max: number): pg.Pool {
-  const pool = new pg.Pool({ ...options, max, idleTimeoutMillis: 30_000, allowExitOnIdle: true });
+function createPool(options: ClientConfig, max: number): Pool {
+  const pool = new Pool({ ...options, max, idleTimeoutMillis: 30_000, allowExitOnIdle: true });
   // A connection that dies while nobody uses it is replaced at the next use, which is where its failure counts.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
@@ -73,34 +82,46 @@ function createPool(options: pg.ClientConfig, max: number): pg.Pool {
 }
 
 /** A connection on which anything failed is closed, and the database undoes what it had begun. */
-async function inTransaction<T>(pool: pg.Pool, begin: string, act: (session: Session) => Promise<T>): Promise<T> {
+async function inTransaction<T>(pool: Pool, begin: string, act: (session: Session) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   // Ends the connection under a query that is not answered.
   const timer = setTimeout(() => void client.end().catch(() => undefined), TRANSACTION_MS);
+  const { session, firstFailure } = watch(client);
   let failed = true;
   try {
-    await client.query(begin);
-    const done = await act(client);
-    await commit(client);
+    const [, done] = await Promise.all([session.query(begin), act(session)]);
     failed = false;
     return done;
+  } catch (error) {
+    throw firstFailure() ?? error;
   } finally {
     clearTimeout(timer);
     client.release(failed);
   }
 }
 
-async function commit(client: Session): Promise<void> {
-  try {
-    const { command } = await client.query('COMMIT');
-    // A transaction in which something failed unnoticed is answered so.
-    if (command !== 'COMMIT') throw new Error(`the database answered COMMIT with ${command}`);
-  } catch (error) {
-    throw new CommitInDoubt(error instanceof Error ? error.message : String(error), { cause: error });
-  }
+/** Of statements that were sent together, the ones after the one that failed fail as well: its failure is the one to tell. */
+function watch(client: PoolClient) {
+  let failure: unknown;
+  const query = (text: string, values?: unknown[]) => {
+    const answer = client.query(text, values);
+    answer.catch((error: unknown) => (failure ??= error));
+    return answer;
+  };
+  return { session: { query }, firstFailure: () => failure };
 }
 
-/** The database was asked to commit and did not say that it had. */
-export class CommitInDoubt extends Error {
-  override readonly name = 'CommitInDoubt';
+function committing<T>(act: (session: Session) => Promise<T>): (session: Session) => Promise<T> {
+  return async (session) => {
+    const done = await act(session);
+    await commit(session);
+    return done;
+  };
+}
+
+/** May be sent with the last statements, without waiting for them. */
+export async function commit(session: Session): Promise<void> {
+  const { command } = await session.query('COMMIT');
+  // A transaction of which a statement failed is answered so.
+  if (command !== 'COMMIT') throw new Error(`the database answered COMMIT with ${command}`);
 }

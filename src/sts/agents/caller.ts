@@ -1,7 +1,7 @@
 /** Who calls the endpoints of agent sessions: an application, by a session mandate with `agent:lifecycle` that is still in force. */
 import { LIFECYCLE_SCOPE } from '../../authority/checks.ts';
 import type { ApplicationRef } from '../../authority/agents/model.ts';
-import type { DecisionRecord } from '../../authority/decision.ts';
+import type { IssuedDecision } from '../../authority/decision.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
 import type { Store } from '../../store/store.ts';
 import type { LRU } from '../../tokens/lru.ts';
@@ -15,7 +15,7 @@ export interface CallerPorts {
   readonly configuration: Pick<Configuration, 'zone'>;
   readonly policies: Pick<PolicyEngine, 'evaluate'>;
   readonly store: Pick<Store, 'decisionByJTI'>;
-  readonly decisions: LRU<DecisionRecord>;
+  readonly decisions: LRU<IssuedDecision>;
 }
 
 export interface Caller {
@@ -24,7 +24,7 @@ export interface Caller {
   readonly sid: string;
   readonly rootSid: string;
   /** Of its login, as recorded. */
-  readonly record: DecisionRecord;
+  readonly record: IssuedDecision;
 }
 
 /** Throws OAuthError. An unknown zone answers as a mandate of another zone does. */

@@ -67,7 +67,7 @@ export function addSessionRoutes(ports: SessionRoutePorts): void {
   });
   callers.route('POST', `${BASE}/:id/heartbeat`, async ({ caller, request }) => {
     const { lease_generation: generation } = parseBody(heartbeatBody, bodyOf(request, {}));
-    const act = (session: AgentSession, view: RuntimeView, now: number) => heartbeat(session, generation, view, now);
+    const act = (session: AgentSession, _view: RuntimeView, now: number) => heartbeat(session, generation, now);
     const toBody = (session: AgentSession) => ({ agent: toLease(session) });
     return changeSession({ name: 'session.lease', act, toBody }, { caller, request }, ports);
   });

@@ -5,6 +5,7 @@ import type { CredentialType, PolicyWorkload } from '../../authority/policyInput
 import type { ApplicationEntry, ApplicationIdentity, PublicJWK, ZoneSnapshot } from '../../authority/snapshot.ts';
 import { verifyForeignToken } from '../../tokens/foreign.ts';
 import { parseCompactJWT } from '../../tokens/parse.ts';
+import { readToken } from '../../tokens/seenTokens.ts';
 import { thumbprint } from '../../tokens/thumbprint.ts';
 import { OAuthError, toUnavailable } from '../errors.ts';
 import { findByOIDC, findByServiceAccount, trustsIssuer } from './directory.ts';
@@ -72,7 +73,7 @@ async function authenticateAssertion(
   now: number,
   ports: AuthenticationPorts,
 ): Promise<Authenticated> {
-  const parsed = parseCompactJWT(assertion, { maxBytes: MAX_ASSERTION_BYTES });
+  const parsed = readToken(assertion, { maxBytes: MAX_ASSERTION_BYTES });
   if (!parsed.ok) throw refuse(`client assertion: ${parsed.problem}`);
   const { iss, sub } = parsed.payload;
   if (typeof iss !== 'string' || typeof sub !== 'string') throw refuse('client assertion without iss or sub');

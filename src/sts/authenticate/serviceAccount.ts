@@ -10,6 +10,19 @@ const claims = z.object({
   'kubernetes.io': z.object({ namespace: z.string().min(1), serviceaccount: object, pod: object }),
 });
 
+type Claims = z.infer<typeof claims>;
+
+/** By the payload itself, which a token that was seen before has in common with itself. */
+const shapes = new WeakMap<object, Claims>();
+
+function toShape(payload: Readonly<Record<string, unknown>>): Claims | undefined {
+  const known = shapes.get(payload);
+  if (known) return known;
+  const parsed = claims.safeParse(payload);
+  if (parsed.success) shapes.set(payload, parsed.data);
+  return parsed.data;
+}
+
 export type WorkloadVerdict =
   | { readonly ok: true; readonly workload: Workload; /** Unix seconds. */ readonly expiresAt: number }
   | { readonly ok: false; readonly problem: 'audience' | 'invalid' | 'gone' | 'unknown'; readonly message: string };
@@ -31,10 +44,10 @@ export function verifyServiceAccountToken(
   if (!verdict.ok) {
     return { ok: false, problem: verdict.problem === 'audience' ? 'audience' : 'invalid', message: verdict.message };
   }
-  const parsed = claims.safeParse(verdict.claims);
-  if (!parsed.success) return { ok: false, problem: 'invalid', message: 'not a pod-bound ServiceAccount token' };
-  const { namespace, serviceaccount, pod } = parsed.data['kubernetes.io'];
-  if (parsed.data.sub !== `system:serviceaccount:${namespace}:${serviceaccount.name}`) {
+  const shape = toShape(verdict.claims);
+  if (!shape) return { ok: false, problem: 'invalid', message: 'not a pod-bound ServiceAccount token' };
+  const { namespace, serviceaccount, pod } = shape['kubernetes.io'];
+  if (shape.sub !== `system:serviceaccount:${namespace}:${serviceaccount.name}`) {
     return { ok: false, problem: 'invalid', message: 'sub and kubernetes.io disagree' };
   }
   const workload = {
@@ -44,7 +57,7 @@ export function verifyServiceAccountToken(
     pod: pod.name,
     podUID: pod.uid,
   };
-  return checkAlive(workload, parsed.data.exp, workloads);
+  return checkAlive(workload, shape.exp, workloads);
 }
 
 function checkAlive(workload: Workload, expiresAt: number, workloads: WorkloadDirectory): WorkloadVerdict {

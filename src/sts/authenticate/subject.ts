@@ -7,6 +7,7 @@ import { authorityRecordID } from '../../authority/sid.ts';
 import type { ApplicationEntry, SubjectIssuer, ZoneSnapshot } from '../../authority/snapshot.ts';
 import type { AuthorityRecord, SingleUse, Store } from '../../store/store.ts';
 import { verifyForeignToken } from '../../tokens/foreign.ts';
+import { createLRU } from '../../tokens/lru.ts';
 import { parseCompactJWT } from '../../tokens/parse.ts';
 import { OAuthError } from '../errors.ts';
 import type { TokenForm } from '../tokenForm.ts';
@@ -70,8 +71,19 @@ function toSubject(
   return authenticateIDToken(subjectToken.token, context, ports);
 }
 
+const MAX_SIDS = 4096;
+const sids = createLRU<string>(MAX_SIDS);
+
+/** By the whole tuple that it follows from. */
+function sidOf(zoneUID: string, { applicationUID, instance }: Principal): string {
+  const tuple = JSON.stringify([zoneUID, applicationUID, instance]);
+  let sid = sids.get(tuple);
+  if (sid === undefined) sids.set(tuple, (sid = authorityRecordID(zoneUID, applicationUID, instance)));
+  return sid;
+}
+
 function toApplicationSubject({ principal, zone }: SubjectContext): AuthenticatedSubject {
-  const sid = authorityRecordID(zone.uid, principal.applicationUID, principal.instance);
+  const sid = sidOf(zone.uid, principal);
   return {
     subject: applicationSubject(principal.applicationID),
     sid,

@@ -17,8 +17,8 @@ export interface Follower {
 }
 
 export interface FollowerPorts {
-  readonly store: Pick<Store, 'heads' | 'onHint' | 'clockSkewMs'>;
-  readonly configuration: Pick<Configuration, 'zones'>;
+  readonly store: Pick<Store, 'heads' | 'onHint' | 'clockSkewMs' | 'zoneEpoch'>;
+  readonly configuration: Pick<Configuration, 'zones' | 'raised'>;
   readonly runtimes: Pick<Runtimes, 'refresh'>;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
@@ -56,13 +56,23 @@ export function createFollower({ store, configuration, runtimes, clock, log }: F
   const follow = async ({ snapshot: { uid, id } }: ServedZone, head: Head | undefined): Promise<void> => {
     if (!head) return;
     if (head.sequence > (configuration.zones().get(id)?.runtime.sequence() ?? 0)) await runtimes.refresh(uid);
-    const present = configuration.zones().get(id);
-    const isBehind = present?.snapshot.uid === uid && present.epoch < head.epoch;
-    if (!isBehind) behindSince.delete(uid);
+    if (isBehind(uid, id, head)) await adopt(uid, id);
+    if (!isBehind(uid, id, head)) behindSince.delete(uid);
     else if (!behindSince.has(uid)) {
       behindSince.set(uid, clock.monotonic());
       log.info({ zone: id }, 'another replica is ahead');
     }
+  };
+
+  const isBehind = (uid: string, id: string, head: Head): boolean => {
+    const present = configuration.zones().get(id);
+    return present?.snapshot.uid === uid && present.epoch < head.epoch;
+  };
+  /** What the last epoch was raised for is what is served here: whatever came in between, every mandate is asked about. */
+  const adopt = async (uid: string, id: string): Promise<void> => {
+    const last = await store.zoneEpoch(uid);
+    if (!last || configuration.zones().get(id)?.snapshot.digest !== last.digest) return;
+    configuration.raised(uid, { epoch: last.epoch, change: { all: true, applications: [], resources: [] } });
   };
 
   const isReading = () => clock.monotonic() - readAt <= FRESH_MS && Math.abs(store.clockSkewMs()) <= MAX_SKEW_MS;

@@ -1,7 +1,7 @@
 /** The user decides in person: by a fresh login through an approver application, made for exactly this challenge (wire.md, "Step-up"). */
 import type { Decider } from '../../authority/stepUp/approvers.ts';
 import type { Challenge } from '../../authority/stepUp/challenge.ts';
-import type { DecisionRecord } from '../../authority/decision.ts';
+import type { IssuedDecision } from '../../authority/decision.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
 import type { Store } from '../../store/store.ts';
 import type { LRU } from '../../tokens/lru.ts';
@@ -15,7 +15,7 @@ export interface InPersonPorts {
   readonly issuer: string;
   readonly policies: Pick<PolicyEngine, 'evaluate'>;
   readonly store: Pick<Store, 'decisionByJTI'>;
-  readonly decisions: LRU<DecisionRecord>;
+  readonly decisions: LRU<IssuedDecision>;
   readonly authorityRecord: SubjectPorts['authorityRecord'];
 }
 

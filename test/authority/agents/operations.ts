@@ -351,15 +351,20 @@ function ending(facts: Facts, session: RefSession, n: number): Attempt {
   };
 }
 
+/** Its own, whatever it hangs on: a lease gives no authority. */
+function ownEnd({ end, lease }: RefSession): number {
+  return Math.min(end, lease?.until ?? Number.POSITIVE_INFINITY);
+}
+
 function beating(facts: Facts, session: RefSession, n: number): Attempt {
-  const { state, view } = facts;
+  const { state } = facts;
   const generation = generationOf(session, n);
   const isHolder = session.lease
     ? generation === session.lease.generation
     : generation === undefined || generation === 0;
   return {
-    outcome: heartbeat(refOf(facts, session), generation, view, state.now * 1000),
-    isExpected: isHolder && lifeOf(session, state.now) !== undefined,
+    outcome: heartbeat(refOf(facts, session), generation, state.now * 1000),
+    isExpected: isHolder && session.status !== 'closed' && ownEnd(session) > state.now,
     apply: () => {
       if (session.lease) session.lease = { ...session.lease, until: state.now + LEASE_SECONDS };
     },

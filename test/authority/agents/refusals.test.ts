@@ -353,7 +353,7 @@ const lives: Readonly<Record<string, readonly [expected: string, () => Outcome]>
     'invalid_request',
     () => {
       const there = serviceIn(world());
-      return heartbeat(there.view.session('s')!, undefined, there.view, NOW);
+      return heartbeat(there.view.session('s')!, undefined, NOW);
     },
   ],
   'a task has no lease to take': [
@@ -363,18 +363,11 @@ const lives: Readonly<Record<string, readonly [expected: string, () => Outcome]>
       return takeLease(there.view.session('a')!, there.view, NOW);
     },
   ],
-  'a suspended service renews nothing': [
-    'session_not_active',
-    () => {
-      const there = suspended(serviceIn(world()), 's');
-      return heartbeat(there.view.session('s')!, 1, there.view, NOW);
-    },
-  ],
   'a lease that ran out is not renewed': [
     'session_not_active',
     () => {
       const there = serviceIn(world());
-      return heartbeat(there.view.session('s')!, 1, there.view, NOW + LEASE_SECONDS * 1000);
+      return heartbeat(there.view.session('s')!, 1, NOW + LEASE_SECONDS * 1000);
     },
   ],
   'a lease that ran out is not taken': [
@@ -506,10 +499,10 @@ describe('the life of a session', () => {
       { generation: 2, until: SECONDS + 60 + LEASE_SECONDS },
     ]);
     const session = there.view.session('s')!;
-    expect(codeOf(heartbeat(session, 1, there.view, NOW))).toBe('session_lease_fenced');
+    expect(codeOf(heartbeat(session, 1, NOW))).toBe('session_lease_fenced');
     expect(codeOf(endSession(session, 1, there.view, NOW))).toBe('session_lease_fenced');
     expect(there.view.session('s')!.status).toBe('active');
-    there.write(heartbeat(session, 2, there.view, NOW + 100_000));
+    there.write(heartbeat(session, 2, NOW + 100_000));
     expect(there.view.session('s')!.lease).toEqual({ generation: 2, until: SECONDS + 100 + LEASE_SECONDS });
     there.write(endSession(there.view.session('s')!, 2, there.view, NOW));
     expect(there.view.session('s')!.status).toBe('ended');
@@ -517,8 +510,8 @@ describe('the life of a session', () => {
 
   it('a task says that it is alive and nothing is written', () => {
     const there = family();
-    expect(heartbeat(there.view.session('a')!, undefined, there.view, NOW)).toMatchObject({ puts: [] });
-    expect(codeOf(heartbeat(there.view.session('a')!, 1, there.view, NOW))).toBe('session_lease_fenced');
+    expect(heartbeat(there.view.session('a')!, undefined, NOW)).toMatchObject({ puts: [] });
+    expect(codeOf(heartbeat(there.view.session('a')!, 1, NOW))).toBe('session_lease_fenced');
   });
 
   it('ending ends the subtree and every edge at it, and a second time nothing', () => {
@@ -569,6 +562,13 @@ describe('what is over by time', () => {
       ['ab', 'expired'],
       ['edge-to-b1', 'expired'],
     ]);
+  });
+
+  it('a suspended service keeps its lease, so that it can be resumed', () => {
+    const there = suspended(serviceIn(world()), 's');
+    there.write(heartbeat(there.view.session('s')!, 1, NOW + 100_000));
+    expect(there.view.session('s')).toMatchObject({ status: 'suspended', lease: { generation: 1 } });
+    expect(there.view.session('s')!.lease!.until).toBe(Math.floor((NOW + 100_000) / 1000) + LEASE_SECONDS);
   });
 
   it('a service without a heartbeat expires, and its task ends', () => {

@@ -147,7 +147,7 @@ export function describeDecisions(engine: Engine): void {
         Array.from({ length: 50 }, (_, index) => store.commit({ decision: decisionOf(`d${index}`) })),
       );
       const refused = results.filter((result) => result.status === 'rejected');
-      expect(refused).toHaveLength(39);
+      expect(refused).toHaveLength(40);
       for (const { reason } of refused) expect(reason).toBeInstanceOf(StoreUnavailable);
       expect((await store.commit({ decision: decisionOf('later') })).ok).toBe(true);
     });

@@ -187,9 +187,9 @@ export function describeRuntime(engine: Engine): void {
       }
       await store.commit({ decision: decisionOf('prunes') });
       await vi.waitFor(() =>
-        expect(store.runtimeEntries('zone-uid', 0, 10)).rejects.toBeInstanceOf(RuntimeEntriesGone),
+        expect(store.runtimeEntries('zone-uid', 2, 10)).rejects.toBeInstanceOf(RuntimeEntriesGone),
       );
-      await expect(store.runtimeEntries('zone-uid', 2, 10)).rejects.toBeInstanceOf(RuntimeEntriesGone);
+      await expect(store.runtimeEntries('zone-uid', 0, 10)).rejects.toBeInstanceOf(RuntimeEntriesGone);
       expect((await store.runtimeEntries('zone-uid', 3, 10)).map(({ sequence }) => sequence)).toEqual([4]);
       expect(await store.runtime('zone-uid')).toMatchObject({ sequence: 4, objects: { length: 4 } });
       now += 10 * HOUR_MS;

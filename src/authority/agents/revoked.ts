@@ -1,0 +1,26 @@
+/** What has lost its ground otherwise than by time: by a Revocation, or because its Application is no more; with all that hangs on it. */
+import { findRevocationOfEdge, findRevocationOfSession } from '../revocation.ts';
+import type { RuntimeView } from '../runtimeIndex.ts';
+import type { ZoneSnapshot } from '../snapshot.ts';
+import { endTogether, isClosed, type Cascade } from './cascade.ts';
+import type { AgentSession, DelegationEdge } from './model.ts';
+
+/**
+ * Undefined where all stands. A mandate names the sessions of its chain and not those above them, so that ending these,
+ * one by one, is what reaches it. `now` in Unix milliseconds.
+ */
+export function endRevoked(runtime: RuntimeView, zone: ZoneSnapshot, now: number): Cascade | undefined {
+  const sessions = [...runtime.sessions()].filter((session) => !isClosed(session) && isGroundless(session, zone));
+  const edges = [...runtime.edges()].filter((edge) => edge.status === 'active' && isCut(edge, zone));
+  if (sessions.length === 0 && edges.length === 0) return undefined;
+  return endTogether({ sessions, edges }, runtime, now);
+}
+
+function isGroundless(session: AgentSession, zone: ZoneSnapshot): boolean {
+  const { id, uid } = session.application;
+  return zone.applications.get(id)?.uid !== uid || findRevocationOfSession(zone, session) !== undefined;
+}
+
+function isCut(edge: DelegationEdge, zone: ZoneSnapshot): boolean {
+  return findRevocationOfEdge(zone, edge) !== undefined;
+}
