@@ -82,17 +82,22 @@ export function compare(ledger: Ledger, decisions: readonly Row[], sessions: rea
   };
 }
 
-interface Row {
+export interface Row {
   readonly jti: string | null;
   readonly outcome: string;
   readonly challenge: string | null;
 }
 
+export const DECISIONS = {
+  embedded: `SELECT jti, outcome, json_extract(record, '$.challengeID') AS challenge FROM decisions`,
+  postgres: `SELECT jti, outcome, record::json ->> 'challengeID' AS challenge FROM decisions`,
+};
+
 /** Straight from the file, whoever has it open. */
 export function readEmbedded(store: string, ledger: Ledger): Held {
   const db = new DatabaseSync(store, { readOnly: true, timeout: 5000 });
   try {
-    const decisions = db.prepare(DECISIONS).all() as unknown as Row[];
+    const decisions = db.prepare(DECISIONS.embedded).all() as unknown as Row[];
     const sessions = db.prepare("SELECT record FROM runtime_objects WHERE kind = 'session'").all();
     return compare(
       ledger,
@@ -103,5 +108,3 @@ export function readEmbedded(store: string, ledger: Ledger): Held {
     db.close();
   }
 }
-
-const DECISIONS = `SELECT jti, outcome, json_extract(record, '$.challengeID') AS challenge FROM decisions`;

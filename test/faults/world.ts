@@ -81,6 +81,8 @@ function manifests(idp: IdentityProvider): readonly object[] {
 }
 
 export interface Place {
+  /** Folder of the manifests. */
+  readonly manifests: string;
   readonly data: string;
   readonly issuer: string;
   /** The file of the store. */
@@ -105,7 +107,7 @@ export async function makePlace(data?: string): Promise<Place> {
   const port = await freePort();
   const issuer = `http://127.0.0.1:${port}`;
   return {
-    ...{ data: at, issuer, store: join(at, 'store.db'), idp },
+    ...{ manifests: files, data: at, issuer, store: join(at, 'store.db'), idp },
     async start() {
       const up = startCaracal([
         ...['up', '--manifests', files, '--data', at],
