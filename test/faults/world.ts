@@ -1,5 +1,6 @@
 /** What the processes of the fault tests serve: `caracal up` over a folder, with two applications, users and an approver. */
-import { createHash } from 'node:crypto';
+import { spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,12 +8,11 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { stringify } from 'yaml';
 import { issueServiceAccountToken, openWorkloadIssuer } from '../../src/up/workloads.ts';
-import { startCaracal, type RunningProcess } from '../../scripts/demo/processes.ts';
+import { startCaracal, watch, type RunningProcess } from '../../scripts/demo/processes.ts';
 import { isOK } from '../../scripts/demo/embedded.ts';
 import { createIdentityProvider, type IdentityProvider } from '../../scripts/demo/identityProvider.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/processes.ts';
-import { randomBytes } from 'node:crypto';
 
 export const ZONE = 'shop.main';
 export const PAYMENTS = 'resource://payments.shop';
@@ -89,7 +89,7 @@ export interface Place {
   readonly store: string;
   readonly idp: IdentityProvider;
   /** `caracal up` at this place; resolves when it is ready. */
-  start(): Promise<RunningProcess>;
+  start(options?: { readonly survivesFullDisk: boolean }): Promise<RunningProcess>;
   /** Of the gateway of `payments`. */
   gatewayToken(): Promise<string>;
 }
@@ -108,11 +108,9 @@ export async function makePlace(data?: string): Promise<Place> {
   const issuer = `http://127.0.0.1:${port}`;
   return {
     ...{ manifests: files, data: at, issuer, store: join(at, 'store.db'), idp },
-    async start() {
-      const up = startCaracal([
-        ...['up', '--manifests', files, '--data', at],
-        ...['--port', `${port}`, '--output', 'json'],
-      ]);
+    async start({ survivesFullDisk } = { survivesFullDisk: false }) {
+      const args = [...['up', '--manifests', files, '--data', at], ...['--port', `${port}`, '--output', 'json']];
+      const up = survivesFullDisk ? startIgnoringXFSZ(args) : startCaracal(args);
       onTestFinished(() => up.stop());
       await up.line((line) => line.includes('"event":"ready"'));
       await until(
@@ -127,6 +125,14 @@ export async function makePlace(data?: string): Promise<Place> {
       return issueServiceAccountToken(await openWorkloadIssuer(at, randomBytes), request, { clock: Date, randomBytes });
     },
   };
+}
+
+const MAIN = join(import.meta.dirname, '../../src/main.ts');
+
+/** Writes beyond a limit on the size of files fail, instead of ending the process. */
+function startIgnoringXFSZ(args: readonly string[]): RunningProcess {
+  const command = ['-c', 'trap "" XFSZ; exec "$0" "$@"', process.execPath, '--disable-warning=ExperimentalWarning'];
+  return watch(spawn('bash', [...command, MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }), 'caracal up');
 }
 
 /** As a machine that dies. Resolves when it has. */
