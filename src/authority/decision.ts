@@ -1,4 +1,5 @@
 /** Decisions as values: a permit or a denial with a reason from a closed list, and the record that keeps either. */
+import type { Activation } from './activation.ts';
 import type { Lineage } from './agents/lineage.ts';
 import type { ApplicationRef } from './agents/model.ts';
 import type { MandateUse } from './claims.ts';
@@ -128,7 +129,7 @@ export interface DecisionRecord {
   /** Unix milliseconds. */
   readonly at: number;
   readonly requestID: string;
-  readonly kind: 'exchange' | 'refusal' | 'act';
+  readonly kind: 'exchange' | 'refusal' | 'act' | 'configuration';
   readonly outcome: 'permit' | 'hold' | 'denial' | 'error' | 'done';
   /** Set exactly when outcome is permit. */
   readonly jti?: string;
@@ -150,6 +151,8 @@ export interface DecisionRecord {
   readonly challengeID?: string;
   /** Set exactly when kind is act. */
   readonly act?: RuntimeAct;
+  /** Set exactly when kind is configuration. */
+  readonly activation?: Activation;
 }
 
 /** What was done to a zone's runtime state. */

@@ -4,6 +4,7 @@ import type { DecisionRecord } from '../authority/decision.ts';
 import type { AuthorityChange } from '../authority/feed.ts';
 import type { RevocationEntry } from '../authority/revocation.ts';
 import type { RuntimeEntry, RuntimeObject, RuntimeWrite } from '../authority/runtime.ts';
+import type { BeforeEpoch } from './epochRecord.ts';
 import { createConnection, type Connection } from './connection.ts';
 import { createGroups, type Groups } from './groups.ts';
 import type { Operation, Outcome, WrittenEntry } from './protocol.ts';
@@ -72,8 +73,8 @@ function toStore(
   return {
     incarnation,
     commit: async (commit) => toCommitResult(await write(toCommitOperation(commit)), commit),
-    raiseEpoch: async (zoneUID, digest, change, revocations = []) =>
-      toZoneEpoch(await write(toRaiseOperation(zoneUID, digest, change, revocations)), zoneUID),
+    raiseEpoch: async (zoneUID, digest, change, revocations = [], record) =>
+      toZoneEpoch(await write(toRaiseOperation(zoneUID, digest, change, revocations, record)), zoneUID),
     ...toReads(connection),
     written: () => ({ ...counts }),
     close: () => (closing ??= end(groups, checkpoints, connection)),
@@ -148,24 +149,31 @@ export function parseDecision(text: string | undefined): DecisionRecord | undefi
 }
 
 function toCommitOperation({ decision, consume = [], authorityRecord, runtime }: Commit): Operation {
-  const { id, zoneUID, jti = null, at, outcome } = decision;
   return {
     type: 'commit',
-    decision: { id, zoneUID, jti, at, outcome, record: JSON.stringify(decision) },
+    decision: toDecisionRow(decision),
     consume,
     ...(authorityRecord && { authorityRecord: toAuthorityRow(authorityRecord) }),
     ...(runtime && { runtime: toRuntimeOperation(runtime) }),
   };
 }
 
+function toDecisionRow(decision: DecisionRecord | BeforeEpoch) {
+  const { id, zoneUID, jti = null, at, outcome } = decision;
+  return { id, zoneUID, jti, at, outcome, record: JSON.stringify(decision) };
+}
+
 function toRaiseOperation(
   zoneUID: string,
   digest: string,
-  change: AuthorityChange,
+  change: AuthorityChange | undefined,
   revocations: readonly RevocationEntry[],
+  record: BeforeEpoch | undefined,
 ): Operation {
   const rows = revocations.map((entry) => ({ uid: entry.uid, record: JSON.stringify(entry) }));
-  return { type: 'raiseEpoch', zoneUID, digest, change: JSON.stringify(change), revocations: rows };
+  const changed = change ? JSON.stringify(change) : null;
+  const raise = { type: 'raiseEpoch', zoneUID, digest, change: changed, revocations: rows } as const;
+  return { ...raise, ...(record && { decision: toDecisionRow(record) }) };
 }
 
 function toAuthorityRow(record: AuthorityRecord) {

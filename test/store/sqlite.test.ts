@@ -197,6 +197,24 @@ describe('zone epochs', () => {
     expect(new Set(raised.map(({ epoch }) => epoch))).toEqual(new Set([NOW / 1000 + 1]));
   });
 
+  it('stay where nothing is taken away, and rise when the digest of before comes back', async () => {
+    const store = await openStore({ clock: { now: () => NOW } });
+    const { epoch } = await store.raiseEpoch('zone-uid', 'a', EVERYTHING);
+    expect(await store.raiseEpoch('zone-uid', 'b', undefined)).toMatchObject({ epoch, digest: 'b' });
+    expect(await store.raiseEpoch('zone-uid', 'b', undefined)).toMatchObject({ epoch, digest: 'b' });
+    expect(await store.raiseEpoch('zone-uid', 'a', EVERYTHING)).toMatchObject({ epoch: epoch + 1, digest: 'a' });
+  });
+
+  it('are recorded with what raised them, in the same write, and only when they rise', async () => {
+    const store = await openStore({ clock: { now: () => NOW } });
+    const { epoch: _epoch, ...record } = decisionOf('activation', { kind: 'configuration', outcome: 'done' });
+    const { epoch } = await store.raiseEpoch('zone-uid', 'a', EVERYTHING, [], record);
+    await store.raiseEpoch('zone-uid', 'a', EVERYTHING, [], { ...record, id: 'again' });
+    expect(await store.decisions('zone-uid', 10)).toEqual([{ ...record, epoch }]);
+    await expect(store.raiseEpoch('zone-uid', 'b', EVERYTHING, [], record)).rejects.toThrow('refused a write');
+    expect((await store.zoneEpoch('zone-uid'))!.epoch).toBe(epoch);
+  });
+
   it('are told by every commit of the zone, and are each zone’s own', async () => {
     const store = await openStore({ clock: { now: () => NOW } });
     await store.raiseEpoch('zone-uid', 'a', EVERYTHING);
