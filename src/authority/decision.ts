@@ -3,6 +3,7 @@ import type { Activation } from './activation.ts';
 import type { Lineage } from './agents/lineage.ts';
 import type { ApplicationRef } from './agents/model.ts';
 import type { MandateUse } from './claims.ts';
+import type { GatewayAct } from './gatewayRecords.ts';
 import type { Issued } from './revocation.ts';
 import type { CredentialType, PolicyInput, PolicyOutcome, PolicySubject, PolicyWorkload } from './policyInput.ts';
 
@@ -122,14 +123,14 @@ export interface DecisionBasis {
 
 /** What is durable before a mandate exists, and the evidence of every refusal. Holds no token and no secret. */
 export interface DecisionRecord {
-  /** UUIDv7. */
+  /** UUIDv7; of a gateway's batch a UUID made of its name. */
   readonly id: string;
   readonly zoneUID: string;
   readonly zoneID: string;
   /** Unix milliseconds. */
   readonly at: number;
   readonly requestID: string;
-  readonly kind: 'exchange' | 'refusal' | 'act' | 'configuration';
+  readonly kind: 'exchange' | 'refusal' | 'act' | 'configuration' | 'gateway';
   readonly outcome: 'permit' | 'hold' | 'denial' | 'error' | 'done';
   /** Set exactly when outcome is permit. */
   readonly jti?: string;
@@ -153,6 +154,8 @@ export interface DecisionRecord {
   readonly act?: RuntimeAct;
   /** Set exactly when kind is configuration. */
   readonly activation?: Activation;
+  /** Set exactly when kind is gateway. */
+  readonly gateway?: GatewayAct;
 }
 
 /** What was done to a zone's runtime state. */

@@ -70,6 +70,7 @@ async function toConfig(flags: Flags, io: CommandIO): Promise<GatewayConfig> {
     ...(tls && { tls }),
     allowUpstreamRanges: flags.allowUpstreamRanges,
     drainMs: flags.drainMs,
+    ...(flags.spool !== undefined && { spool: flags.spool }),
   };
 }
 

@@ -31,6 +31,11 @@ export const FLAGS = {
     help: 'address range, private too, that an edge may dial; repeat for more',
   },
   drain: { type: 'string', value: 'SECONDS', help: 'what requests under way get when the gateway stops (default: 10)' },
+  spool: {
+    type: 'string',
+    value: 'DIR',
+    help: 'a folder of its own where records of requests wait for the STS, up to 64 MiB for each zone; without it they wait in memory, up to 4 MiB, and are lost with the process',
+  },
   'log-level': { type: 'string', value: 'LEVEL', help: `${LOG_LEVELS.join(', ')} (default: info)` },
   help: { type: 'boolean', value: '', help: 'this text' },
 } as const;
@@ -56,6 +61,7 @@ export interface Flags {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly allowUpstreamRanges: readonly string[];
   readonly drainMs: number;
+  readonly spool: string | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -73,6 +79,7 @@ export function parseFlags(argv: readonly string[]): Flags {
     tls: parseTLS(values['tls-cert'], values['tls-key']),
     allowUpstreamRanges: parseRanges(values['allow-upstream-range'] ?? []),
     drainMs: parseSeconds(values.drain ?? '10'),
+    spool: values.spool,
     logLevel: parseLevel(values['log-level'] ?? 'info'),
   };
   if (!flags.help) checkComplete(flags);

@@ -7,6 +7,7 @@ import {
   type RequestOptions,
 } from 'node:http';
 import { Agent as HTTPSAgent, request as httpsRequest } from 'node:https';
+import type { AuditBatch } from '../authority/gatewayRecords.ts';
 import type { FeedAck, RevalidateRequest, RevalidateResponse } from '../authority/feed.ts';
 
 export interface STSEndpoint {
@@ -26,6 +27,8 @@ export interface STSClient {
   revalidate(request: RevalidateRequest): Promise<RevalidateResponse>;
   /** The response of an open feed stream. */
   openFeed(lastEventID: string | undefined, signal: AbortSignal): Promise<IncomingMessage>;
+  /** Resolves when it is stored, now or before. Rejects otherwise. */
+  record(batch: AuditBatch): Promise<void>;
   close(): void;
 }
 
@@ -78,6 +81,7 @@ export function createSTSClient(endpoint: STSEndpoint): STSClient {
       const { text } = await call('/v1/mandates/revalidate', request);
       return parseRevalidation(text, request.mandates.length);
     },
+    record: async (batch) => void (await call('/v1/audit', batch)),
     async openFeed(lastEventID, signal) {
       const headers = {
         accept: 'text/event-stream',

@@ -27,6 +27,7 @@ import { addSessionRoutes } from './agents/sessions.ts';
 import type { Runtimes } from './runtime/runtimes.ts';
 import type { Challenges } from './stepUp/challenges.ts';
 import { addStepUpRoutes } from './stepUp/routes.ts';
+import { AUDIT_LIMIT, parseAuditBatch, recordBatch, type GatewayRecordsPorts } from './gatewayRecords.ts';
 import { parseRevalidateRequest, revalidate, type RevalidatePorts } from './revalidate.ts';
 import { parseJSONBody, parseZoneQuery, refuseOtherMethods, refuseQuery, TOKEN_PATH } from './server.ts';
 
@@ -41,6 +42,7 @@ export interface RoutePorts {
   readonly configuration: Configuration;
   readonly exchange: ExchangePorts;
   readonly revalidate: RevalidatePorts;
+  readonly records: GatewayRecordsPorts;
   readonly bearer: BearerPorts;
   readonly runtimes: Runtimes;
   readonly challenges: Challenges;
@@ -143,6 +145,11 @@ function addFeed(server: FastifyInstance, ports: RoutePorts): void {
     const answer = await revalidate(parseRevalidateRequest(parseJSONBody(request)), zoneID, gateway, ports.revalidate);
     for (const { valid } of answer.results) ports.metrics.revalidated(valid);
     return answer;
+  });
+  server.post('/v1/audit', { onRequest, bodyLimit: AUDIT_LIMIT }, async (request, reply) => {
+    const { gateway, zone } = admitted.get(request)!;
+    await recordBatch(parseAuditBatch(parseJSONBody(request)), gateway, zone, request.id, ports.records);
+    return reply.code(204).send();
   });
 }
 

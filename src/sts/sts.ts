@@ -85,6 +85,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     configuration,
     exchange,
     revalidate: { ...exchange, store, now: () => clock.now() },
+    records: { store, clock },
     bearer: { issuer: config.issuer, workloads: ports.workloads },
     runtimes,
     challenges,

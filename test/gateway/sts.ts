@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { uuidv7 } from '../../src/authority/clock.ts';
 import { MANDATE_TYP, type MandateClaims } from '../../src/authority/claims.ts';
+import type { AuditBatch } from '../../src/authority/gatewayRecords.ts';
 import type {
   AuthorityChange,
   FeedAck,
@@ -55,11 +56,15 @@ export interface FakeSTS {
     /** False: a new stream is refused. */
     accepts: boolean;
     judge: Judge;
+    /** What deliveries of records are answered with; 0: they are taken, and the answer is lost. */
+    auditStatus: number;
     /** Undefined: the answer; a number: that status. */
     revalidationStatus: number | undefined;
   };
   readonly acks: FeedAck[];
   readonly asked: RevalidateRequest[];
+  /** Every delivery that was taken. */
+  readonly batches: AuditBatch[];
   readonly authorizations: Set<string>;
   readonly lastEventIDs: (string | undefined)[];
   mint(change?: Readonly<Record<string, unknown>>): string;
@@ -85,11 +90,13 @@ export async function startFakeSTS(
   const streams = new Map<string, { readonly response: ServerResponse; nonce: string | null }>();
   const acks: FeedAck[] = [];
   const asked: RevalidateRequest[] = [];
+  const batches: AuditBatch[] = [];
   const authorizations = new Set<string>();
   const lastEventIDs: (string | undefined)[] = [];
   const state: FakeSTS['state'] = {
     ...{ epoch: 1_000, incarnation: 'first', frozen: false, staleAfterMs: 10_000, resources, keys: [key] },
     ...{ echoes: true, accepts: true, judge: () => ({ valid: true }), revalidationStatus: undefined },
+    auditStatus: 204,
   };
   let url = '';
   let streamCount = 0;
@@ -150,6 +157,11 @@ export async function startFakeSTS(
       .end(JSON.stringify({ epoch: state.epoch, results }));
   };
 
+  const record = (body: string, response: ServerResponse): void => {
+    if (state.auditStatus !== 503) batches.push(JSON.parse(body) as AuditBatch);
+    if (state.auditStatus === 0) response.destroy();
+    else response.writeHead(state.auditStatus).end();
+  };
   const server = createServer((request, response) => {
     response.setHeader('Date', new Date(now()).toUTCString());
     authorizations.add(request.headers.authorization ?? '');
@@ -161,6 +173,7 @@ export async function startFakeSTS(
     request.on('end', () => {
       if (path === `POST /v1/feed/ack${query}`) acknowledge(body, response);
       else if (path === `POST /v1/mandates/revalidate${query}`) revalidate(body, response);
+      else if (path === `POST /v1/audit${query}`) record(body, response);
       else response.writeHead(404).end();
     });
     return undefined;
@@ -185,6 +198,7 @@ export async function startFakeSTS(
     state,
     acks,
     asked,
+    batches,
     authorizations,
     lastEventIDs,
     claims,
