@@ -36,8 +36,8 @@ export function trace(records: Iterable<DecisionRecord>, id: string): readonly T
   const start = named.length > 0 ? named : indicesOf(events, ({ needs }) => needs.includes(id));
   const led = reach(start, links.ledBy);
   const came = reach(start, links.leadsTo);
-  // By time, as far as the clocks of gateways and STS agree; by the log where they say the same.
-  const order = [...new Set([...led, ...came])].sort((a, b) => events[a]!.at - events[b]!.at || a - b);
+  const times = toTimes(events, links.ledBy);
+  const order = [...new Set([...led, ...came])].sort((a, b) => times[a]! - times[b]! || a - b);
   const numbers = new Map(order.map((index, at) => [index, at + 1]));
   return order.map((index) => {
     const { names: _names, makes: _makes, needs: _needs, ...happened } = events[index]!;
@@ -67,6 +67,14 @@ function toLinks(events: readonly TraceEvent[]) {
     }
   }
   return { ledBy: (index: number) => ledBy[index]!, leadsTo: (index: number) => leadsTo[index]! };
+}
+
+/** The clocks of gateways and STS differ: nothing is told before what led to it, which is before it in the log. */
+function toTimes(events: readonly TraceEvent[], ledBy: (index: number) => readonly number[]): readonly number[] {
+  const times: number[] = [];
+  for (const [index, { at }] of events.entries())
+    times.push(ledBy(index).reduce((latest, other) => Math.max(latest, times[other]!), at));
+  return times;
 }
 
 function reach(start: readonly number[], next: (index: number) => readonly number[]): ReadonlySet<number> {

@@ -71,7 +71,7 @@ export function createReplay(candidate: Candidate, engine: PolicyEngine): Replay
     await prepare(zoneUID, digest, modules);
     const outcomes = await engine.evaluate(zoneUID, digest, inputs);
     const zone = { id: zoneID, frozen: undefined, policy: { set: '', revision: 0, digest, modules } };
-    return decideExchange(toChecked(record, digest), outcomes, zone, at, record.challengeID !== undefined);
+    return decideExchange(toChecked(record, digest), outcomes, zone, at, isApproved(record));
   };
   const byZone = async (record: Exchange, snapshot: ZoneSnapshot): Promise<Result | undefined> => {
     const { policy } = snapshot;
@@ -83,7 +83,7 @@ export function createReplay(candidate: Candidate, engine: PolicyEngine): Replay
     if (checked.type === 'denial' || !policy) return checked.type === 'denial' ? checked : undefined;
     await prepare(zone.uid, policy.digest, policy.modules);
     const outcomes = await engine.evaluate(zone.uid, policy.digest, checked.inputs);
-    return decideExchange(checked, outcomes, zone, record.at, record.challengeID !== undefined);
+    return decideExchange(checked, outcomes, zone, record.at, isApproved(record));
   };
   const again = async (record: Exchange): Promise<Result | undefined> => {
     if (candidate.type === 'manifests') {
@@ -117,6 +117,11 @@ async function prepareOnce(engine: PolicyEngine, zoneUID: string, digest: string
 
 function isExchange(record: DecisionRecord): record is Exchange {
   return record.request !== undefined && record.outcome !== 'error';
+}
+
+/** A hold has the id of its challenge, too. */
+function isApproved({ outcome, challengeID }: Exchange): boolean {
+  return outcome === 'permit' && challengeID !== undefined;
 }
 
 /** As it passed the checks; how long it might have been for is what it was for, unless policy had lowered that. */
