@@ -115,7 +115,7 @@ describe('with a spool', () => {
     first.sts.state.auditStatus = 503;
     const answers = await Promise.all(Array.from({ length: 20 }, () => first.send('GET /orders')));
     await first.gateway.close();
-    expect([delivered(first), readdirSync(join(spool, ZONE)).length]).toEqual([[], 1]);
+    expect(delivered(first)).toEqual([]);
     const second = await start(spool);
     await until(() => delivered(second).length === 20);
     expect(idsOf(delivered(second)).sort()).toEqual(answers.map((answer) => header(answer, 'x-request-id')).sort());
@@ -140,8 +140,11 @@ describe('with a spool', () => {
     expect(world.log.join('')).toContain('requests cannot be recorded: they are denied');
   });
 
-  it('of another gateway that lives is not shared', async () => {
-    const spool = tempFolder();
+  it.each([
+    ['short', ''],
+    ['long', 'x'.repeat(120)],
+  ])('of another gateway that lives is not shared, at a %s path', async (_name, below) => {
+    const spool = join(tempFolder(), below);
     await start(spool);
     await expect(startWorld({ config: () => ({ spool }) })).rejects.toThrow('is in use by another gateway');
   });

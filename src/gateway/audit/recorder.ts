@@ -68,10 +68,12 @@ export function createRecorder(ports: RecorderPorts): Recorder {
   const writeAll = async (): Promise<void> => {
     clearTimeout(writeTimer);
     writeTimer = undefined;
-    while (segments && pending.length > 0) {
+    const kept = segments;
+    if (!kept) return;
+    while (pending.length > 0) {
       const group = pending.slice(0, AT_ONCE);
       try {
-        await segments.append(group.map((record) => `${JSON.stringify(record)}\n`).join(''));
+        await kept.append(group.map((record) => `${JSON.stringify(record)}\n`).join(''));
         pending = pending.slice(group.length);
         canWrite = true;
       } catch (error) {
