@@ -92,6 +92,17 @@ async function tellStory(): Promise<void> {
 
 const audit = (...args: readonly string[]) => run(['audit', ...args, '--data', data], { cwd: folder });
 
+interface OCSFEvent {
+  readonly class_uid: number;
+  readonly activity_id: number;
+  readonly type_uid: number;
+  readonly status: string;
+  readonly count?: number;
+  readonly api?: { readonly operation: string };
+  readonly session?: { readonly uid: string };
+  readonly unmapped: { readonly hash: string };
+}
+
 interface Event {
   readonly number: number;
   readonly what: string;
@@ -211,25 +222,25 @@ describe('caracal audit export --format ocsf', () => {
     const events = readFileSync(file, 'utf8')
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, any>);
+      .map((line) => JSON.parse(line) as OCSFEvent);
     const required: Readonly<Record<number, readonly string[]>> = {
       3003: ['user'],
       3004: ['entity'],
       6003: ['actor', 'api', 'src_endpoint'],
     };
     for (const event of events) {
-      expect(event['type_uid']).toBe(event['class_uid'] * 100 + event['activity_id']);
-      for (const name of [...required[event['class_uid']]!, 'category_uid', 'severity_id', 'time', 'metadata'])
+      expect(event.type_uid).toBe(event.class_uid * 100 + event.activity_id);
+      for (const name of [...required[event.class_uid]!, 'category_uid', 'severity_id', 'time', 'metadata'])
         expect(event).toHaveProperty(name);
-      expect(event['unmapped'].hash).toMatch(/^[0-9a-f]{64}$/);
+      expect(event.unmapped.hash).toMatch(/^[0-9a-f]{64}$/);
     }
-    const requests = events.filter((event) => event['class_uid'] === 6003);
-    expect(requests.map((event) => [event['api'].operation, event['status'], event['count']])).toEqual([
+    const requests = events.filter((event) => event.class_uid === 6003);
+    expect(requests.map((event) => [event.api?.operation, event.status, event.count])).toEqual([
       ['POST /payments/{id}', 'Success', undefined],
       ['POST /payments/{id}', 'Failure', undefined],
       ['POST /payments/{id}', 'Failure', 7],
     ]);
-    expect(events.filter((event) => event['session']?.uid === ids.paid)).toMatchObject([
+    expect(events.filter((event) => event.session?.uid === ids.paid)).toMatchObject([
       { class_uid: 3003, action_id: 1 },
     ]);
   });

@@ -29,7 +29,7 @@ function spooled(folder: string): readonly string[] {
 }
 
 describe('a gateway that is killed', () => {
-  it('E-11 A-07 loses no record that it had spooled, and delivers each batch the same however often', async () => {
+  it('A-07 loses no record that it had spooled, and delivers each batch the same however often', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'caracal-killed-'));
     const [sts, upstream] = [await startFakeSTS([ORDERS], Date.now), await startUpstream()];
     onTestFinished(async () => {

@@ -1,21 +1,41 @@
 /** One process for a folder: a socket in it that the holder answers on, also where process ids mean nothing to another container. */
-import { unlink } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, unlink } from 'node:fs/promises';
 import { createConnection, createServer, type Server } from 'node:net';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 
 export interface FolderLock {
   release(): Promise<void>;
 }
 
-/** sun_path of unix(7), with its terminating zero. */
-const MAX_PATH = 107;
+/** sun_path of unix(7) has 108 bytes on Linux and 104 on macOS, the last of them zero. */
+const MAX_PATH = 103;
 
 /** Rejects where another process holds it. One that was killed holds it no more. */
 export async function lockFolder(folder: string): Promise<FolderLock> {
-  const path = join(folder, 'lock');
-  if (Buffer.byteLength(path) > MAX_PATH) throw new Error(`${folder} is too long a path: choose a shorter one`);
-  const server = (await listen(path)) ?? (await takeOver(folder, path));
-  return { release: () => new Promise((resolve) => void server.close(() => resolve())) };
+  const server = await atShortPath(folder, async (short) => {
+    const path = join(short, 'lock');
+    return (await listen(path)) ?? takeOver(folder, path);
+  });
+  // By its own name: the short one may be gone.
+  const release = async () => {
+    await new Promise<void>((resolve) => void server.close(() => resolve()));
+    await unlink(join(folder, 'lock')).catch(() => undefined);
+  };
+  return { release };
+}
+
+/** The folder by a link that is short enough, where its own path is not. */
+async function atShortPath<T>(folder: string, act: (short: string) => Promise<T>): Promise<T> {
+  if (Buffer.byteLength(join(folder, 'lock')) <= MAX_PATH) return act(folder);
+  const links = await mkdtemp(join(tmpdir(), 'caracal-'));
+  try {
+    const short = join(links, 's');
+    await symlink(resolve(folder), short);
+    return await act(short);
+  } finally {
+    await rm(links, { recursive: true, force: true });
+  }
 }
 
 async function takeOver(folder: string, path: string): Promise<Server> {

@@ -2,8 +2,10 @@
 import type { Clock } from '../../authority/clock.ts';
 import type { AuditBatch, GatewayRecord } from '../../authority/gatewayRecords.ts';
 import type { GatewayLog } from '../log.ts';
+import { createDelivery, type Delivery } from './delivery.ts';
 import { createRepetitions } from './repetitions.ts';
 import type { Segments } from './segments.ts';
+import { createWriter } from './writer.ts';
 
 export interface Recorder {
   /** Rejects where the spool cannot be used. */
@@ -30,123 +32,61 @@ export interface RecorderPorts {
   readonly zoneID: string;
 }
 
-/** How long a request waits in memory: one write and one sync of the disk for all that came meanwhile. */
-const WRITE_MS = 20;
-/** A write that failed is tried again after this. */
-const REWRITE_MS = 500;
-const DELIVER_MS = 500;
-const LAST_RETRY_MS = 8000;
 const MINUTE_MS = 60_000;
-/** What a record in memory is counted as. */
-const RECORD_BYTES = 512;
-const AT_ONCE = 500;
 
 export function createRecorder(ports: RecorderPorts): Recorder {
   const { clock, log, zoneID, maxBytes } = ports;
   const repetitions = createRepetitions();
-  let segments: Segments | undefined;
-  let pending: GatewayRecord[] = [];
-  let canWrite = true;
-  let writing: Promise<void> | undefined;
-  let writeTimer: NodeJS.Timeout | undefined;
-  let delivering: Promise<void> | undefined;
-  let deliverTimer: NodeJS.Timeout | undefined;
-  let failures = 0;
+  let opened: { readonly segments: Segments; readonly delivery: Delivery } | undefined;
   let minuteFrom = clock.monotonic();
-
-  const bytes = (): number => (segments?.bytes() ?? 0) + pending.length * RECORD_BYTES;
-  const hasRoom = (): boolean => canWrite && bytes() < maxBytes;
-
-  const add = (record: GatewayRecord): void => {
-    pending.push(record);
-    writeTimer ??= setTimeout(() => void write(), canWrite ? WRITE_MS : REWRITE_MS);
-  };
-  const write = (): Promise<void> => {
-    writing ??= writeAll().finally(() => (writing = undefined));
-    return writing;
-  };
-  const writeAll = async (): Promise<void> => {
-    clearTimeout(writeTimer);
-    writeTimer = undefined;
-    while (segments && pending.length > 0) {
-      const group = pending.slice(0, AT_ONCE);
-      try {
-        await segments.append(group.map((record) => `${JSON.stringify(record)}\n`).join(''));
-        pending = pending.slice(group.length);
-        canWrite = true;
-      } catch (error) {
-        if (canWrite)
-          log.error({ zone: zoneID, error: messageOf(error) }, 'requests cannot be recorded: they are denied');
-        canWrite = false;
-        writeTimer ??= setTimeout(() => void write(), REWRITE_MS);
-        return;
-      }
-    }
-  };
-
-  const endMinute = (isLast: boolean): void => {
-    const isOver = clock.monotonic() - minuteFrom >= MINUTE_MS;
-    // While there is no room they are counted on.
-    if (!isLast && (!isOver || !hasRoom())) return;
+  const writer = createWriter(
+    async (lines) => opened?.segments.append(lines),
+    (error) => log.error({ zone: zoneID, error: messageOf(error) }, 'requests cannot be recorded: they are denied'),
+  );
+  const bytes = (): number => (opened?.segments.bytes() ?? 0) + writer.bytes();
+  const hasRoom = (): boolean => writer.canWrite() && bytes() < maxBytes;
+  const tellRepetitions = (): void => {
     minuteFrom = clock.monotonic();
-    for (const record of repetitions.take()) add(record);
-  };
-  const deliver = (): Promise<void> => {
-    delivering ??= deliverAll().finally(() => (delivering = undefined));
-    return delivering;
-  };
-  const deliverAll = async (): Promise<void> => {
-    try {
-      for (let next = await segments?.oldest(true); next; next = await segments?.oldest(false)) {
-        const { batch, remove } = next;
-        if (batch.requests.length > 0 || batch.lost !== undefined) await ports.send(batch);
-        await remove();
-        ports.onDelivered(batch.requests.length);
-        failures = 0;
-      }
-    } catch (error) {
-      if (failures === 0)
-        log.warn({ zone: zoneID, error: messageOf(error) }, 'records wait: the STS did not store them');
-      failures += 1;
-    }
-  };
-  const tick = (): void => {
-    endMinute(false);
-    void deliver().finally(() => {
-      if (deliverTimer === undefined) return;
-      deliverTimer = setTimeout(tick, Math.min(LAST_RETRY_MS, DELIVER_MS * 2 ** Math.min(failures, 8))).unref();
-    });
+    for (const record of repetitions.take()) writer.add(record);
   };
 
   return {
     async open() {
-      segments = await ports.openSegments();
-      deliverTimer = setTimeout(tick, DELIVER_MS).unref();
+      const segments = await ports.openSegments();
+      const delivery = createDelivery({
+        ...{ segments, send: ports.send, onDelivered: ports.onDelivered },
+        onFailure: (error) =>
+          log.warn({ zone: zoneID, error: messageOf(error) }, 'records wait: the STS did not store them'),
+        onTurn() {
+          // While there is no room they are counted on.
+          if (clock.monotonic() - minuteFrom >= MINUTE_MS && hasRoom()) tellRepetitions();
+        },
+      });
+      opened = { segments, delivery };
+      delivery.start();
     },
     hasRoom,
-    allowed: add,
+    allowed: writer.add,
     refused(record) {
-      if (repetitions.isFirst(record, hasRoom())) add(record);
+      if (repetitions.isFirst(record, hasRoom())) writer.add(record);
     },
     bytes,
     async close(milliseconds) {
-      if (!segments) return;
-      clearTimeout(deliverTimer);
-      deliverTimer = undefined;
-      endMinute(true);
-      await writing;
-      await write();
-      await within(milliseconds, delivering);
-      await within(milliseconds, deliver());
+      if (!opened) return;
+      tellRepetitions();
+      await writer.flush();
+      // What came during that write.
+      await writer.flush();
+      await within(milliseconds, opened.delivery.finish());
       const left = bytes();
       if (left > 0) log.warn({ zone: zoneID, bytes: left }, 'records were not delivered');
-      clearTimeout(writeTimer);
-      await segments.close();
+      writer.close();
+      await opened.segments.close();
     },
   };
 }
 
-async function within(milliseconds: number, what: Promise<void> | undefined): Promise<void> {
+async function within(milliseconds: number, what: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => void (timer = setTimeout(resolve, milliseconds)));
   await Promise.race([what, late]);
