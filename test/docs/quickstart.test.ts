@@ -82,7 +82,8 @@ describe.skipIf(!hasCurl)('the quickstart', () => {
     await cp(join(ROOT, 'examples'), join(folder, 'examples'), { recursive: true });
   });
   afterAll(async () => {
-    const ended = groups.map((child) => (child.exitCode === null ? once(child, 'exit') : undefined));
+    // The pipes close when all of the group has ended, and not only its shell: until then the folder is written.
+    const ended = groups.map((child) => (child.exitCode === null ? once(child, 'close') : undefined));
     groups.forEach(end);
     await Promise.all(ended);
     await rm(folder, { recursive: true, force: true });
