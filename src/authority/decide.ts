@@ -15,7 +15,7 @@ import { findHold, type Hold } from './stepUp/hold.ts';
 export function decideExchange(
   checked: CheckedExchange,
   outcomes: readonly PolicyOutcome[],
-  zone: ZoneSnapshot,
+  zone: Pick<ZoneSnapshot, 'id' | 'frozen' | 'policy'>,
   now: number,
   approved = false,
 ): Permit | Hold | Denial {
@@ -35,7 +35,7 @@ export function decideExchange(
   return hold ?? { type: 'permit', ...decided };
 }
 
-function checkZone(checked: CheckedExchange, zone: ZoneSnapshot): Denial | undefined {
+function checkZone(checked: CheckedExchange, zone: Pick<ZoneSnapshot, 'id' | 'frozen' | 'policy'>): Denial | undefined {
   if (zone.frozen) return deny('ZoneFrozen', `zone ${zone.id} is frozen: ${zone.frozen.reason}`);
   if (!zone.policy) return deny('NoActivePolicy', `zone ${zone.id} has no active policy set`);
   if (zone.policy.digest === checked.policyDigest) return undefined;

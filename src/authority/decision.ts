@@ -1,7 +1,9 @@
 /** Decisions as values: a permit or a denial with a reason from a closed list, and the record that keeps either. */
+import type { Activation } from './activation.ts';
 import type { Lineage } from './agents/lineage.ts';
 import type { ApplicationRef } from './agents/model.ts';
 import type { MandateUse } from './claims.ts';
+import type { GatewayAct } from './gatewayRecords.ts';
 import type { Issued } from './revocation.ts';
 import type { CredentialType, PolicyInput, PolicyOutcome, PolicySubject, PolicyWorkload } from './policyInput.ts';
 
@@ -124,7 +126,7 @@ export interface DecisionBasis {
 
 /** What is durable before a mandate exists, and the evidence of every refusal. Holds no token and no secret. */
 export interface DecisionRecord {
-  /** UUIDv7. */
+  /** UUIDv7; of a gateway's batch a UUID made of its name. */
   readonly id: string;
   readonly zoneUID: string;
   readonly zoneID: string;
@@ -132,7 +134,7 @@ export interface DecisionRecord {
   readonly at: number;
   readonly requestID: string;
   /** `consume`: a mandate of single use was spent at a gateway, or, as a denial, presented again. */
-  readonly kind: 'exchange' | 'refusal' | 'act' | 'consume';
+  readonly kind: 'exchange' | 'refusal' | 'act' | 'consume' | 'configuration' | 'gateway';
   readonly outcome: 'permit' | 'hold' | 'denial' | 'error' | 'done';
   /** Set exactly when an exchange was permitted: a mandate has one decision. */
   readonly jti?: string;
@@ -156,6 +158,10 @@ export interface DecisionRecord {
   readonly challengeID?: string;
   /** Set exactly when kind is act. */
   readonly act?: RuntimeAct;
+  /** Set exactly when kind is configuration. */
+  readonly activation?: Activation;
+  /** Set exactly when kind is gateway. */
+  readonly gateway?: GatewayAct;
 }
 
 /** What was done to a zone's runtime state. */

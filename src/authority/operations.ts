@@ -4,32 +4,36 @@ import type { Operation } from './snapshot.ts';
 export interface OperationIndex {
   /** The scopes it needs, or undefined where no operation matches; segments are percent-decoded. */
   find(method: string, segments: readonly string[]): readonly string[] | undefined;
+  /** The path template of the operation that it is, or undefined. */
+  template(method: string, segments: readonly string[]): string | undefined;
 }
 
 interface Node {
   readonly literals: Map<string, Node>;
   parameter: Node | undefined;
-  /** Scopes of a path that ends here. */
-  end: readonly string[] | undefined;
-  /** Scopes of a last `/**`, which matches any rest and none. */
-  rest: readonly string[] | undefined;
+  /** Of a path that ends here. */
+  end: Operation | undefined;
+  /** Of a last `/**`, which matches any rest and none. */
+  rest: Operation | undefined;
 }
 
 /** Precedence per segment: literal, then `{name}`, then a last `/**`. */
 export function createOperationIndex(operations: readonly Operation[]): OperationIndex {
   const byMethod = new Map<string, Node>();
-  for (const { methods, path, scopes } of operations) {
-    for (const method of methods) {
+  for (const operation of operations) {
+    for (const method of operation.methods) {
       const root = byMethod.get(method) ?? createNode();
       byMethod.set(method, root);
-      insert(root, path.slice(1).split('/'), scopes);
+      insert(root, operation.path.slice(1).split('/'), operation);
     }
   }
+  const find = (method: string, segments: readonly string[]): Operation | undefined => {
+    const root = byMethod.get(method);
+    return root && match(root, segments, 0);
+  };
   return {
-    find(method, segments) {
-      const root = byMethod.get(method);
-      return root && match(root, segments, 0);
-    },
+    find: (method, segments) => find(method, segments)?.scopes,
+    template: (method, segments) => find(method, segments)?.path,
   };
 }
 
@@ -37,16 +41,16 @@ function createNode(): Node {
   return { literals: new Map(), parameter: undefined, end: undefined, rest: undefined };
 }
 
-function insert(root: Node, segments: readonly string[], scopes: readonly string[]): void {
+function insert(root: Node, segments: readonly string[], operation: Operation): void {
   let node = root;
   for (const segment of segments) {
     if (segment === '**') {
-      node.rest = scopes;
+      node.rest = operation;
       return;
     }
     node = child(node, segment);
   }
-  node.end = scopes;
+  node.end = operation;
 }
 
 function child(node: Node, segment: string): Node {
@@ -68,7 +72,7 @@ function decodeLiteral(segment: string): string {
 }
 
 /** `{name}` takes a segment that is not empty. */
-function match(node: Node, segments: readonly string[], index: number): readonly string[] | undefined {
+function match(node: Node, segments: readonly string[], index: number): Operation | undefined {
   if (index === segments.length) return node.end ?? node.rest;
   const segment = segments[index]!;
   const literal = node.literals.get(segment);

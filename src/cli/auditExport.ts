@@ -5,6 +5,7 @@ import { createExportEnd } from '../audit/exportLines.ts';
 import { createVerifier, type Report } from '../audit/verify.ts';
 import { readAuditKey } from '../store/auditKey.ts';
 import type { SQLiteReader } from '../store/reader.ts';
+import { exportOCSF } from './auditOCSF.ts';
 import { messageOf, storePath, withReader } from './auditStore.ts';
 import { readStoreKeys, toAlarmText } from './auditVerify.ts';
 import { CommandError } from './runtime.ts';
@@ -12,6 +13,7 @@ import type { ExitCode, Runtime } from './runtime.ts';
 
 export interface AuditExportOptions {
   readonly zone?: string;
+  readonly format: 'jsonl' | 'ocsf';
   readonly data: string;
 }
 
@@ -22,6 +24,7 @@ export function runAuditExport(file: string, options: AuditExportOptions, runtim
     const verifier = createVerifier({ keys, source: zoneUID === undefined ? 'store' : 'zone' });
     const writer = createWriter(resolve(runtime.cwd, file), file);
     try {
+      if (options.format === 'ocsf') return exportOCSF(reader, zoneUID, { data: options.data, writer }, runtime);
       const end = createExportEnd();
       for (const line of reader.logLines(zoneUID)) {
         verifier.add(Buffer.from(line));
@@ -67,7 +70,7 @@ function toZoneUID(zone: string, reader: SQLiteReader): string {
 
 const WRITE_BYTES = 1 << 20;
 
-interface LineWriter {
+export interface LineWriter {
   line(text: string): void;
   close(): void;
 }

@@ -1,4 +1,5 @@
 /** `caracal audit show`: one decision whole, with its place in the log. */
+import type { DecisionRecord } from '../authority/decision.ts';
 import type { LoggedDecision } from '../store/logReads.ts';
 import { withReader } from './auditStore.ts';
 import { toRecordText } from './explainRecorded.ts';
@@ -21,13 +22,21 @@ export function runAuditShow(id: string, { data, output }: AuditShowOptions, run
   return 0;
 }
 
+/** What is no exchange is short enough to be shown as it is. */
+function toRecordBody(record: DecisionRecord): string {
+  const { id, at, zoneID, kind, act, activation, gateway } = record;
+  const done = act ?? activation ?? gateway;
+  if (!done) return toRecordText(record, []);
+  return `${kind} ${id}, zone ${zoneID}, ${new Date(at).toISOString()}\n${JSON.stringify(done, undefined, 2)}\n`;
+}
+
 function toText({ record, zoneUID, writer, position, hash, isSigned }: LoggedDecision): string {
   const place = [
     `record ${position} of zone ${zoneUID} by writer ${writer}`,
     `hash ${hash}`,
     isSigned ? 'covered by a checkpoint' : 'not yet covered by a checkpoint',
   ];
-  const text = `${toRecordText(record, [])}\nlog\n${place.map((line) => `  ${line}\n`).join('')}`;
+  const text = `${toRecordBody(record)}\nlog\n${place.map((line) => `  ${line}\n`).join('')}`;
   return text
     .split('\n')
     .map((line) => toPrintable(line))

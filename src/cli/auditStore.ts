@@ -19,6 +19,20 @@ export function withReader<T>(data: string, runtime: Runtime, use: (reader: SQLi
   }
 }
 
+/** The same for what takes its time. */
+export async function withOpenReader<T>(
+  data: string,
+  runtime: Runtime,
+  use: (reader: SQLiteReader) => Promise<T>,
+): Promise<T> {
+  const reader = openReader(data, runtime);
+  try {
+    return await use(reader);
+  } finally {
+    reader.close();
+  }
+}
+
 function openReader(data: string, runtime: Runtime): SQLiteReader {
   try {
     return openSQLiteReader({ path: storePath(data, runtime) });

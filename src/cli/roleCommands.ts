@@ -50,6 +50,10 @@ const GATEWAY_FLAGS: readonly (readonly [flags: string, description: string])[] 
   ],
   ['--allow-upstream-range <cidr...>', 'with --edge: address ranges, private ones too, that upstreams may be in'],
   ['--drain <seconds>', 'how long requests under way may take when the gateway ends'],
+  [
+    '--spool <dir>',
+    'a folder of its own where records of requests wait for the STS, up to 64 MiB for each zone; without it they wait in memory, up to 4 MiB, and are lost with the process',
+  ],
   ['--log-level <level>', 'how much to log, on standard error'],
 ];
 

@@ -90,6 +90,7 @@ async function toConfig(flags: Flags, io: CommandIO): Promise<GatewayConfig> {
     allowUpstreamRanges: flags.allowUpstreamRanges,
     publicOrigins: flags.publicOrigins,
     drainMs: flags.drainMs,
+    ...(flags.spool !== undefined && { spool: flags.spool }),
   };
 }
 

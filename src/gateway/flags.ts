@@ -37,6 +37,11 @@ export const FLAGS = {
     help: 'address range, private too, that an edge may dial; repeat for more',
   },
   drain: { type: 'string', value: 'SECONDS', help: 'what requests under way get when the gateway stops (default: 10)' },
+  spool: {
+    type: 'string',
+    value: 'DIR',
+    help: 'a folder of its own where records of requests wait for the STS, up to 64 MiB for each zone; without it they wait in memory, up to 4 MiB, and are lost with the process',
+  },
   'log-level': { type: 'string', value: 'LEVEL', help: `${LOG_LEVELS.join(', ')} (default: info)` },
   help: { type: 'boolean', value: '', help: 'this text' },
 } as const;
@@ -63,6 +68,7 @@ export interface Flags {
   readonly allowUpstreamRanges: readonly string[];
   readonly publicOrigins: readonly string[];
   readonly drainMs: number;
+  readonly spool: string | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -81,6 +87,7 @@ export function parseFlags(argv: readonly string[]): Flags {
     allowUpstreamRanges: parseRanges(values['allow-upstream-range'] ?? []),
     publicOrigins: (values['public-url'] ?? []).map(parseOrigin),
     drainMs: parseSeconds(values.drain ?? '10'),
+    spool: values.spool,
     logLevel: parseLevel(values['log-level'] ?? 'info'),
   };
   if (!flags.help) checkComplete(flags);

@@ -39,6 +39,8 @@ export interface GatewayConfig {
   readonly publicOrigins?: readonly string[];
   /** What requests under way get when the gateway stops. */
   readonly drainMs: number;
+  /** Folder where records of requests wait for the STS; without one they wait in memory. */
+  readonly spool?: string;
 }
 
 export interface GatewayPorts {
@@ -64,7 +66,7 @@ export function createGateway(config: GatewayConfig, given: GatewayPorts): Gatew
   const { clock, log } = given;
   const ports = { ...given, randomBytes: pooled(given.randomBytes) };
   const metrics = createGatewayMetrics();
-  const zones = config.zones.map((zone) => createGatewayZone(zone, { ...ports, metrics }));
+  const zones = config.zones.map((zone) => createGatewayZone(zone, { ...ports, metrics, spool: config.spool }));
   const active = createActiveRequests(clock, () => metrics.count('caracal_gateway_streams_cut_total'));
   metrics.gauge('caracal_gateway_requests_active', () => active.size());
   let isStopping = false;
@@ -75,6 +77,8 @@ export function createGateway(config: GatewayConfig, given: GatewayPorts): Gatew
     publicOrigins: config.publicOrigins ?? [],
     proto: config.tls ? 'https' : 'http',
     isStopping: () => isStopping,
+    // Whatever a request for none of several zones is about, it is of none of them.
+    records: zones.length === 1 ? zones[0]!.records : undefined,
   };
   const newRequestID = () => uuidv7(clock.now(), ports.randomBytes);
   const upstreams: Closable[] = [];
@@ -114,6 +118,7 @@ export function createGateway(config: GatewayConfig, given: GatewayPorts): Gatew
     for (const listener of listeners) listener.stop();
     await active.drain(drainMs);
     active.close();
+    await Promise.all(zones.map((zone) => zone.records.close(RECORDS_MS)));
     for (const zone of zones) zone.close();
     await Promise.all([...listeners, ...(admin ? [admin] : [])].map((listener) => listener.close()));
     await Promise.all(upstreams.map((upstream) => upstream.close()));
@@ -121,8 +126,9 @@ export function createGateway(config: GatewayConfig, given: GatewayPorts): Gatew
 
   return {
     async start() {
-      for (const zone of zones) zone.start();
       try {
+        await Promise.all(zones.map((zone) => zone.records.open()));
+        for (const zone of zones) zone.start();
         const addresses = await listen();
         log.info({ resources: config.protect.map(({ resource }) => resource), ...addresses }, 'gateway listens');
         return addresses;
@@ -138,6 +144,9 @@ export function createGateway(config: GatewayConfig, given: GatewayPorts): Gatew
     },
   };
 }
+
+/** What the delivery of the last records gets. */
+const RECORDS_MS = 1000;
 
 function toReadiness({ protect }: GatewayConfig, zones: readonly GatewayZone[]): GatewayReadiness {
   const stale = zones.find((zone) => !zone.isFresh());

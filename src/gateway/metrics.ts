@@ -51,12 +51,24 @@ export const METRICS = [
     help: 'Mandates found among those verified before.',
     labels: [],
   },
+  {
+    name: 'caracal_gateway_records_delivered_total',
+    type: 'counter',
+    help: 'Records of requests that the STS stored, per zone.',
+    labels: ['zone'],
+  },
+  {
+    name: 'caracal_gateway_records_waiting_bytes',
+    type: 'gauge',
+    help: 'Records of requests that wait for the STS, per zone: at the bound requests are denied.',
+    labels: ['zone'],
+  },
 ] as const satisfies readonly MetricDefinition[];
 
 export type MetricName = (typeof METRICS)[number]['name'];
 
 export interface GatewayMetrics {
-  count(name: MetricName, label?: string): void;
+  count(name: MetricName, label?: string, by?: number): void;
   /** Read when the text is made. */
   gauge(name: MetricName, read: () => number, label?: string): void;
   text(): string;
@@ -66,10 +78,10 @@ export function createGatewayMetrics(): GatewayMetrics {
   const counters = new Map<MetricName, Map<string, number>>();
   const gauges = new Map<MetricName, Map<string, () => number>>();
   return {
-    count(name, label = '') {
+    count(name, label = '', by = 1) {
       let values = counters.get(name);
       if (!values) counters.set(name, (values = new Map()));
-      values.set(label, (values.get(label) ?? 0) + 1);
+      values.set(label, (values.get(label) ?? 0) + by);
     },
     gauge(name, read, label = '') {
       const reads = gauges.get(name) ?? new Map<string, () => number>();

@@ -30,6 +30,10 @@ export const REFUSALS = {
   header_too_large: { status: 431, meaning: 'too many or too large header fields' },
   upgrade_not_supported: { status: 501, meaning: 'the connection cannot be upgraded' },
   upstream_unavailable: { status: 502, meaning: 'the upstream cannot be reached, or its answer is malformed' },
+  audit_unavailable: {
+    status: 503,
+    meaning: 'what is admitted could not be recorded: the spool is full or cannot be written',
+  },
   sts_unavailable: { status: 503, meaning: 'the gateway cannot prove that what it knows is fresh, so it denies' },
   upstream_timeout: { status: 504, meaning: 'the upstream did not answer in time' },
   version_not_supported: { status: 505, meaning: 'HTTP/1.1 is spoken here' },

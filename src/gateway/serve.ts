@@ -10,6 +10,8 @@ import { toOwnedHeaders } from './identityHeaders.ts';
 import type { GatewayLog } from './log.ts';
 import { isMetadataTarget, sendMetadata } from './metadata.ts';
 import type { GatewayMetrics } from './metrics.ts';
+import { toRecord } from './audit/record.ts';
+import type { Recorder } from './audit/recorder.ts';
 import type { Presented } from './possession.ts';
 import { refuse, sendRefusal, type Refusal } from './refusal.ts';
 import type { RequestHandler } from './server.ts';
@@ -36,6 +38,8 @@ export interface ServePorts extends AdmitPorts {
   readonly log: GatewayLog;
   readonly metrics: GatewayMetrics;
   readonly active: ActiveRequests;
+  /** Of what has no target, where there is only one zone that it can be of. */
+  readonly records: Recorder | undefined;
   /** True from the moment the gateway is to stop: connections end with their answer. */
   isStopping(): boolean;
 }
@@ -73,11 +77,14 @@ function handle(call: Call, findTarget: FindTarget): void {
   if (method === 'GET' && isMetadataTarget(target, found.served)) {
     return sendMetadata(call.response, found.served, { issuer: found.zone.issuer, requestID: call.requestID });
   }
+  if (!found.zone.records.hasRoom()) return end(call, UNRECORDED, { parsed, target: found });
   const admitted = admit(parsed, headers, found, ports);
   if (!(admitted instanceof Promise)) return conclude(call, parsed, found, admitted);
   admitted.then((outcome) => conclude(call, parsed, found, outcome)).catch((error: unknown) => fail(call, error));
   return undefined;
 }
+
+const UNRECORDED = refuse('audit_unavailable', 'the request could not be recorded, so it is denied', { retryAfter: 1 });
 
 function toRefusal({ problem, message }: RequestProblem): Refusal {
   switch (problem) {
@@ -117,6 +124,7 @@ function conclude(call: Call, parsed: CanonicalRequest, target: Target, outcome:
 
 function send(call: Call, parsed: CanonicalRequest, target: Target, admission: Admission): void {
   const { request, response, requestID, ports } = call;
+  target.zone.records.allowed(toRecord(call, ports.now(), { parsed, target, jti: admission.claims.jti }));
   if (call.expectsContinue) response.writeContinue();
   let hasEnded = false;
   let remove: (() => void) | undefined;
@@ -168,10 +176,13 @@ const SMALL_BODY = 64 * 1024;
 
 /** Answers and leaves evidence. */
 function end(
-  { request, response, requestID, expectsContinue, ports }: Call,
+  call: Call,
   refusal: Refusal,
   { parsed, target }: { readonly parsed?: CanonicalRequest; readonly target?: Target },
 ): void {
+  const { request, response, requestID, expectsContinue, ports } = call;
+  const records = target?.zone.records ?? ports.records;
+  records?.refused(toRecord(call, ports.now(), { parsed, target, refusal }));
   const metadataURL = target?.served.metadataURL;
   const closes = !parsed || expectsContinue || (parsed.bodyLength ?? Infinity) > SMALL_BODY;
   sendRefusal(response, refusal, { requestID, closes, ...(metadataURL !== undefined && { metadataURL }) });

@@ -7,6 +7,7 @@ import {
   type RequestOptions,
 } from 'node:http';
 import { Agent as HTTPSAgent, request as httpsRequest } from 'node:https';
+import type { AuditBatch } from '../authority/gatewayRecords.ts';
 import type {
   ConsumeRequest,
   ConsumeResponse,
@@ -34,6 +35,8 @@ export interface STSClient {
   consume(request: ConsumeRequest, withinMs: number): Promise<ConsumeResponse>;
   /** The response of an open feed stream. */
   openFeed(lastEventID: string | undefined, signal: AbortSignal): Promise<IncomingMessage>;
+  /** Resolves when it is stored, now or before. Rejects otherwise. */
+  record(batch: AuditBatch): Promise<void>;
   close(): void;
 }
 
@@ -93,6 +96,7 @@ export function createSTSClient(endpoint: STSEndpoint): STSClient {
     async consume(request, withinMs) {
       return parseConsumption((await call('/v1/mandates/consume', request, consuming, withinMs)).text);
     },
+    record: async (batch) => void (await call('/v1/audit', batch)),
     async openFeed(lastEventID, signal) {
       const headers = {
         accept: 'text/event-stream',

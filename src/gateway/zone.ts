@@ -1,6 +1,10 @@
 /** One zone as a gateway sees it: what its feed says, whether that is fresh, and which mandates are still in force. */
+import { join } from 'node:path';
 import type { Clock, RandomBytes } from '../authority/clock.ts';
 import type { MandateClaims } from '../authority/claims.ts';
+import { createRecorder, type Recorder } from './audit/recorder.ts';
+import { createMemorySegments } from './audit/segments.ts';
+import { openFileSegments } from './audit/fileSegments.ts';
 import { createConsumption, type Consumed } from './consumption.ts';
 import { createFeedLink } from './feed/link.ts';
 import { createFreshness } from './freshness.ts';
@@ -13,6 +17,8 @@ import { createZoneState, type ServedResource, type Standing, type ZoneIdentity 
 export interface GatewayZone {
   readonly zoneID: string;
   readonly issuer: string;
+  /** What was decided here, on its way to the zone's log. */
+  readonly records: Recorder;
   start(): void;
   /** By `<namespace>/<name>`. */
   resourceByName(name: string): ServedResource | undefined;
@@ -30,11 +36,17 @@ export interface GatewayZone {
 
 export type GatewayZoneConfig = STSEndpoint & ZoneIdentity;
 
+/** What waits for delivery at most, of each zone: in a folder, or in memory without one. */
+const SPOOL_BYTES = 64 * 1024 * 1024;
+const MEMORY_BYTES = 4 * 1024 * 1024;
+
 export interface GatewayZonePorts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly log: GatewayLog;
   readonly metrics: GatewayMetrics;
+  /** The folder of all zones' spools. */
+  readonly spool: string | undefined;
 }
 
 const WAIT_MS = 1000;
@@ -57,6 +69,14 @@ export function createGatewayZone(config: GatewayZoneConfig, ports: GatewayZoneP
     random: () => ports.randomBytes(1)[0]! / 255,
     onConnected: () => metrics.count('caracal_gateway_feed_connections_total', zoneID),
   });
+  const records = createRecorder({
+    ...{ clock, log, zoneID, maxBytes: ports.spool === undefined ? MEMORY_BYTES : SPOOL_BYTES },
+    openSegments: async () =>
+      ports.spool === undefined ? createMemorySegments(ports) : openFileSegments(join(ports.spool, zoneID), ports),
+    send: (batch) => sts.record(batch),
+    onDelivered: (count) => metrics.count('caracal_gateway_records_delivered_total', zoneID, count),
+  });
+  metrics.gauge('caracal_gateway_records_waiting_bytes', () => records.bytes(), zoneID);
   metrics.gauge('caracal_gateway_feed_age_seconds', () => freshness.age() / 1000, zoneID);
 
   const askSTS = async (claims: MandateClaims, token: string): Promise<Standing> => {
@@ -81,6 +101,7 @@ export function createGatewayZone(config: GatewayZoneConfig, ports: GatewayZoneP
   return {
     zoneID,
     issuer,
+    records,
     start: () => link.start(),
     resourceByName: state.byName,
     upstreamResource: state.upstream,

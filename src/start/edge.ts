@@ -21,6 +21,8 @@ export interface EdgeConfig {
   readonly port: number;
   /** CIDR ranges, private ones too, that upstreams may be in; loopback always may. */
   readonly allowUpstreamRanges: readonly string[];
+  /** Folder where records of requests wait for the STS. */
+  readonly spool: string;
 }
 
 export interface EdgePorts {
@@ -103,7 +105,7 @@ async function untilReady(gateway: Gateway): Promise<void> {
 }
 
 function openGateway(
-  { issuer, host, port, allowUpstreamRanges }: EdgeConfig,
+  { issuer, host, port, allowUpstreamRanges, spool }: EdgeConfig,
   zones: readonly ServedZoneName[],
   ports: EdgePorts,
 ): Gateway {
@@ -126,6 +128,7 @@ function openGateway(
       // On a laptop the upstreams are this machine's own.
       allowUpstreamRanges: [...LOOPBACK, ...allowUpstreamRanges],
       drainMs: 1000,
+      spool,
     },
     { clock, randomBytes, log },
   );

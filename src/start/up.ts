@@ -66,7 +66,10 @@ async function assemble(start: UpStart, runtime: Runtime, closing: Closing): Pro
   await untilSettled(source, runtime.stop);
   const edge = closing.closes(
     await startEdge(
-      { issuer, host: HOST, port: start.port + 1, allowUpstreamRanges: start.allowUpstreamRanges },
+      {
+        ...{ issuer, host: HOST, port: start.port + 1, allowUpstreamRanges: start.allowUpstreamRanges },
+        spool: join(start.data, 'spool'),
+      },
       { source, workloadIssuer, clock, randomBytes, log },
     ),
   );

@@ -9,7 +9,7 @@ import { migrate } from './migrations.ts';
 import { prepareRuntime } from './runtimeState.ts';
 import type { Seal } from './seal.ts';
 import { checkSealProof, makeSeal, readSeal, sealKeyPath } from './sealKey.ts';
-import { outdated } from './zoneHead.ts';
+import { EVERYTHING, outdated } from './zoneHead.ts';
 
 export interface OpenOptions {
   readonly path: string;
@@ -29,9 +29,6 @@ export interface Database {
   readonly seal: Seal;
   close(): void;
 }
-
-/** The change of an epoch that outdates all before it, as JSON. */
-export const EVERYTHING = JSON.stringify({ all: true, applications: [], resources: [] });
 
 export type Statements = ReturnType<typeof prepareStatements>;
 

@@ -3,8 +3,9 @@ import type { DecisionRecord } from '../authority/decision.ts';
 import type { AuthorityChange } from '../authority/feed.ts';
 import type { RevocationEntry } from '../authority/revocation.ts';
 import type { RuntimeEntry, RuntimeObject, RuntimeWrite } from '../authority/runtime.ts';
+import type { BeforeEpoch } from './epochRecord.ts';
 import { createGroups, type Groups } from './groups.ts';
-import type { Method, Methods, Operation, Outcome, WrittenEntry } from './protocol.ts';
+import type { DecisionRow, Method, Methods, Operation, Outcome, WrittenEntry } from './protocol.ts';
 import { parseEntry, toRuntimeOperation } from './runtimeRows.ts';
 import type { AuthorityRecord, Commit, CommitResult, Store, ZoneEpoch } from './store.ts';
 import { RuntimeEntriesGone, StoreUnavailable } from './store.ts';
@@ -64,8 +65,8 @@ export function createEngineStore(connection: Connection, config: EngineStoreCon
   return {
     incarnation,
     commit: async (commit) => toCommitResult(await write(toCommitOperation(commit)), commit),
-    raiseEpoch: async (zoneUID, digest, change, revocations = []) =>
-      toZoneEpoch(await write(toRaiseOperation(zoneUID, digest, change, revocations)), zoneUID),
+    raiseEpoch: async (zoneUID, digest, change, revocations = [], record) =>
+      toZoneEpoch(await write(toRaiseOperation(zoneUID, digest, change, revocations, record)), zoneUID),
     ...toReads(connection),
     clockSkewMs: config.clockSkewMs,
     onHint(listener) {
@@ -159,10 +160,9 @@ export function parseDecision(text: string | undefined): DecisionRecord | undefi
 }
 
 function toCommitOperation({ decision, consume = [], authorityRecord, runtime }: Commit): Operation {
-  const { id, zoneUID, jti = null, at, outcome } = decision;
   return {
     type: 'commit',
-    decision: { id, zoneUID, jti, at, outcome, record: JSON.stringify(decision) },
+    decision: toDecisionRow(decision),
     consume,
     ...(authorityRecord && { authorityRecord: toAuthorityRow(authorityRecord) }),
     ...(runtime && { runtime: toRuntimeOperation(runtime) }),
@@ -172,11 +172,21 @@ function toCommitOperation({ decision, consume = [], authorityRecord, runtime }:
 function toRaiseOperation(
   zoneUID: string,
   digest: string,
-  change: AuthorityChange,
+  change: AuthorityChange | undefined,
   revocations: readonly RevocationEntry[],
+  record: BeforeEpoch | undefined,
 ): Operation {
   const rows = revocations.map((entry) => ({ uid: entry.uid, record: JSON.stringify(entry) }));
-  return { type: 'raiseEpoch', zoneUID, digest, change: JSON.stringify(change), revocations: rows };
+  return {
+    ...{ type: 'raiseEpoch', zoneUID, digest, revocations: rows },
+    change: change ? JSON.stringify(change) : null,
+    ...(record && { decision: toDecisionRow(record) }),
+  };
+}
+
+function toDecisionRow(record: BeforeEpoch): DecisionRow {
+  const { id, zoneUID, jti = null, at, outcome } = record;
+  return { id, zoneUID, jti, at, outcome, record: JSON.stringify(record) };
 }
 
 function toAuthorityRow(record: AuthorityRecord) {

@@ -29,9 +29,9 @@ export function* readLogLines(db: DatabaseSync, zoneUID: string | undefined): Ge
   }
 }
 
-/** Newest first. */
-export function* readLogged(db: DatabaseSync): Generator<LoggedDecision> {
-  for (const row of db.prepare(`${SELECT_LOGGED} ORDER BY seq DESC`).iterate()) yield toLogged(row);
+export function* readLogged(db: DatabaseSync, first: 'newest' | 'oldest'): Generator<LoggedDecision> {
+  const order = first === 'newest' ? 'DESC' : 'ASC';
+  for (const row of db.prepare(`${SELECT_LOGGED} ORDER BY seq ${order}`).iterate()) yield toLogged(row);
 }
 
 /** By the id of the decision or of the request that it answered. */

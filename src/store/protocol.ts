@@ -16,8 +16,11 @@ export type Operation =
       readonly type: 'raiseEpoch';
       readonly zoneUID: string;
       readonly digest: string;
-      readonly change: string;
+      /** JSON of the AuthorityChange; null: the digest is another one, and the epoch stays. */
+      readonly change: string | null;
       readonly revocations: readonly RevocationRow[];
+      /** Written unless the digest is the present one; its text has no `epoch` yet (epochRecord.ts). */
+      readonly decision?: DecisionRow;
     };
 
 interface RevocationRow {
@@ -25,7 +28,7 @@ interface RevocationRow {
   readonly record: string;
 }
 
-interface DecisionRow {
+export interface DecisionRow {
   readonly id: string;
   readonly zoneUID: string;
   readonly jti: string | null;

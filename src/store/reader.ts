@@ -15,8 +15,8 @@ export interface SQLiteReader extends Pick<Store, 'decision' | 'decisions'> {
   logLines(zoneUID?: string): Iterable<string>;
   /** All that have a record; one that was made again has another UID. */
   zones(): readonly { readonly zoneUID: string; readonly zoneID: string }[];
-  /** Newest first. */
-  logged(): Iterable<LoggedDecision>;
+  /** All, by default the newest first. */
+  logged(first?: 'newest' | 'oldest'): Iterable<LoggedDecision>;
   /** By the id of the decision or of its request. */
   findLogged(id: string): readonly LoggedDecision[];
   close(): void;
@@ -48,7 +48,7 @@ function toReader(db: DatabaseSync): SQLiteReader {
     decisions: async (zoneUID, limit) => decisions.all(zoneUID, limit).map((row) => parseDecision(toRecordText(row))!),
     logLines: (zoneUID) => readLogLines(db, zoneUID),
     zones: () => readZones(db),
-    logged: () => readLogged(db),
+    logged: (first = 'newest') => readLogged(db, first),
     findLogged: (id) => findLogged(db, id),
     close: () => db.close(),
   };

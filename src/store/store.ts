@@ -3,7 +3,10 @@ import type { DecisionRecord, Principal } from '../authority/decision.ts';
 import type { PolicySubject } from '../authority/policyInput.ts';
 import type { AuthorityChange } from '../authority/feed.ts';
 import type { RevocationEntry } from '../authority/revocation.ts';
+import type { BeforeEpoch } from './epochRecord.ts';
 import type { RuntimeEntry, RuntimeObject, RuntimeWrite } from '../authority/runtime.ts';
+
+export type { BeforeEpoch };
 
 /** One login: who, for whom, until when. `sid` is deterministic (tokens of one instance share it). */
 export interface AuthorityRecord {
@@ -76,14 +79,17 @@ export interface Store {
   readonly incarnation: string;
   commit(commit: Commit): Promise<CommitResult>;
   /**
-   * Compare-and-set on (epoch, digest): same digest → the present epoch, another → epoch + 1. `revocations` that are not
-   * known take effect with the raised epoch, in the same transaction, and are remembered for good.
+   * Compare-and-set on (epoch, digest): same digest → the present epoch, another → epoch + 1, or without `change` the
+   * present epoch, since what is issued stays good; the digest is kept, so that the way back is a change again. `revocations` that are not
+   * known take effect with the raised epoch, in the same transaction, and are remembered for good. `record` is written with
+   * the new digest, under the epoch that it comes to; once, however many ask.
    */
   raiseEpoch(
     zoneUID: string,
     digest: string,
-    change: AuthorityChange,
+    change: AuthorityChange | undefined,
     revocations?: readonly RevocationEntry[],
+    record?: BeforeEpoch,
   ): Promise<ZoneEpoch>;
   /** Every one that ever took effect in the zone, each with its epoch. */
   revocations(zoneUID: string): Promise<readonly RevocationEntry[]>;

@@ -1,12 +1,14 @@
 /** One transaction over many writes: each keeps to itself, so that a replayed id refuses only its own commit. */
+import type { Head } from '../audit/entry.ts';
 import { sealAuthority, sealRevocation, type AuthorityRow } from './authorityRows.ts';
 import { together, type Database } from './database.ts';
+import { withEpoch } from './epochRecord.ts';
 import { readHead, readHeads, writeHead } from './heads.ts';
 import { advance, nextHead } from './log.ts';
-import type { Operation, Outcome } from './protocol.ts';
+import type { DecisionRow, Operation, Outcome } from './protocol.ts';
 import type { RuntimeOperation } from './runtimeRows.ts';
 import { forgetEntries, forgetObjects, putRuntime } from './runtimeState.ts';
-import { raised } from './zoneHead.ts';
+import { raisedFor } from './zoneHead.ts';
 
 /** SQLite's primary result code of a violated constraint: the caller's fault, not the file's. */
 const SQLITE_CONSTRAINT = 19;
@@ -59,15 +61,21 @@ function commit(open: Open, operation: Extract<Operation, { type: 'commit' }>, n
     const { changes } = statements.consume.run(use.class, use.zoneUID, use.key, use.expiresAt);
     if (changes === 0) return { type: 'replayed', index };
   }
-  const { id, zoneUID, jti, at, outcome, record } = decision;
+  const { zoneUID } = decision;
   const written = operation.runtime ? writeState(open, zoneUID, operation.runtime, now) : undefined;
   if (written?.type === 'conflict') return written;
-  const logHead = nextHead(log, zoneUID, record);
-  statements.insertDecision.run(id, zoneUID, jti, at, outcome, record, log.writer, logHead.size, logHead.hash);
+  const logHead = append(open, decision);
   if (authorityRecord) upsertAuthority(open, authorityRecord);
   // Only now can nothing undo it but the failure of all, after which the log is read anew.
   advance(log, zoneUID, logHead);
   return written ?? { type: 'committed', zoneEpoch: readHead(statements, seal, zoneUID).epoch };
+}
+
+/** The head that it makes: `advance` once nothing can undo it. */
+function append({ statements, log }: Open, { id, zoneUID, jti, at, outcome, record }: DecisionRow): Head {
+  const head = nextHead(log, zoneUID, record);
+  statements.insertDecision.run(id, zoneUID, jti, at, outcome, record, log.writer, head.size, head.hash);
+  return head;
 }
 
 function upsertAuthority({ statements, seal }: Open, row: AuthorityRow): void {
@@ -85,24 +93,22 @@ function writeState({ statements, seal }: Open, zoneUID: string, operation: Runt
   return { type: 'committed', zoneEpoch: epoch, entry } as const;
 }
 
-function raise(
-  { statements, seal }: Open,
-  operation: Extract<Operation, { type: 'raiseEpoch' }>,
-  now: number,
-): Outcome {
-  const { zoneUID, digest, change, revocations } = operation;
+function raise(open: Open, operation: Extract<Operation, { type: 'raiseEpoch' }>, now: number): Outcome {
+  const { statements, seal, log } = open;
+  const { zoneUID, digest, revocations, decision } = operation;
   const present = readHead(statements, seal, zoneUID);
   const added = revocations.filter(({ uid }) => statements.revocation.get(zoneUID, uid) === undefined);
-  const isKnown = present.epoch !== 0 && present.digest === digest && added.length === 0;
-  if (isKnown) return { type: 'raised', row: { epoch: present.epoch, digest } };
-  const head = raised(present, digest, now);
+  const raised = raisedFor(present, operation, added.length, now);
+  if (!raised) return { type: 'raised', row: { epoch: present.epoch, digest } };
+  const { head, change } = raised;
   const { epoch } = head;
-  writeHead(statements, seal, { ...head, revocations: head.revocations + added.length });
-  statements.insertEpoch.run(zoneUID, epoch, digest, change, now);
+  writeHead(statements, seal, head);
+  if (change !== undefined) statements.insertEpoch.run(zoneUID, epoch, digest, change, now);
   for (const { uid, record } of added) {
     const row = { zoneUID, uid, epoch, record };
     statements.insertRevocation.run(zoneUID, uid, epoch, now, record, sealRevocation(seal, row));
   }
+  if (decision) advance(log, zoneUID, append(open, withEpoch(decision, epoch)));
   return { type: 'raised', row: { epoch, digest } };
 }
 

@@ -54,6 +54,28 @@ export function raised(head: ZoneHead, digest: string, now: number): ZoneHead {
   return { ...head, epoch: head.epoch === 0 ? Math.floor(now / 1000) : head.epoch + 1, digest };
 }
 
+/** The change of an epoch that outdates all before it, as JSON. */
+export const EVERYTHING = JSON.stringify({ all: true, applications: [], resources: [] });
+
+/**
+ * What raising comes to, with so many revocations that are new; undefined: nothing, the digest is known. `change`: of the epoch
+ * that is raised, if any.
+ */
+export function raisedFor(
+  present: ZoneHead,
+  { digest, change }: { readonly digest: string; readonly change: string | null },
+  added: number,
+  now: number,
+): { readonly head: ZoneHead; readonly change: string | undefined } | undefined {
+  if (present.epoch !== 0 && present.digest === digest && added === 0) return undefined;
+  const raises = change !== null || added > 0 || present.epoch === 0;
+  const head = raises ? raised(present, digest, now) : { ...present, digest };
+  return {
+    head: { ...head, revocations: head.revocations + added },
+    change: raises ? (change ?? EVERYTHING) : undefined,
+  };
+}
+
 /** Above every epoch that there can have been: they begin at the Unix time in seconds, and no zone changes as often. */
 export function outdated(head: ZoneHead, now: number): ZoneHead {
   return raised({ ...head, epoch: Math.max(head.epoch, Math.floor(now / 1000) - 1) }, '', now);

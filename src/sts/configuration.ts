@@ -1,6 +1,7 @@
 /** What the STS serves: the latest compiled world, each zone with its policy prepared and its epoch raised. */
+import { toActivation } from '../authority/activation.ts';
 import { diffZones } from '../authority/change.ts';
-import type { Clock } from '../authority/clock.ts';
+import { uuidv7, type Clock, type RandomBytes } from '../authority/clock.ts';
 import type { AuthorityChange } from '../authority/feed.ts';
 import { mergeRevocations, type RevocationEntry } from '../authority/revocation.ts';
 import { withFreeze } from '../authority/freeze.ts';
@@ -10,7 +11,7 @@ import type { Snapshot, ZoneSnapshot } from '../authority/snapshot.ts';
 import { createCompiler } from '../compiler/compile.ts';
 import type { WatchedKind, WorldSource } from '../compiler/world.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
-import type { Store } from '../store/store.ts';
+import type { BeforeEpoch, Store } from '../store/store.ts';
 import { createPolicyReadiness, PREPARE_MS, type PolicyReadiness } from './policyReadiness.ts';
 import type { Log } from './ports.ts';
 
@@ -57,6 +58,7 @@ export interface ConfigurationPorts {
   /** The zone's runtime state, loaded. */
   runtime(zoneUID: string): Promise<RuntimeView>;
   readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
   readonly log: Log;
 }
 
@@ -238,9 +240,10 @@ async function announce(
   zone: ZoneSnapshot,
   last: ZoneSnapshot | undefined,
   { served, announced, remembered, replace }: Serving,
-  { store, runtime: openRuntime }: ConfigurationPorts,
+  ports: ConfigurationPorts,
 ): Promise<ZoneSnapshot> {
-  const runtime = await openRuntime(zone.uid);
+  const { store } = ports;
+  const runtime = await ports.runtime(zone.uid);
   const change = diffZones(last, zone);
   const present = served.get(zone.id);
   if (last && present) {
@@ -248,9 +251,10 @@ async function announce(
     replace(zone.id, { ...after, ...(change && { isUnannounced: true }) }, undefined);
   }
   let snapshot = zone;
+  const { added } = mergeRevocations(remembered.get(zone.uid) ?? [], zone.revocations);
+  const record = toActivationRecord(last, zone, change, added, ports);
+  const { epoch } = await store.raiseEpoch(zone.uid, zone.digest, change, added, record);
   if (change) {
-    const { added } = mergeRevocations(remembered.get(zone.uid) ?? [], zone.revocations);
-    const { epoch } = await store.raiseEpoch(zone.uid, zone.digest, change, added);
     if (added.length > 0) {
       const revocations = await store.revocations(zone.uid);
       remembered.set(zone.uid, revocations);
@@ -264,6 +268,28 @@ async function announce(
 
 function toServed(configured: ZoneSnapshot, epoch: number, runtime: RuntimeView): ServedZone {
   return { snapshot: withFreeze(configured, runtime), configured, epoch, runtime };
+}
+
+/** Every configuration that takes effect leaves a record, under the epoch that it raises or the present one. */
+function toActivationRecord(
+  last: ZoneSnapshot | undefined,
+  zone: ZoneSnapshot,
+  change: AuthorityChange | undefined,
+  added: readonly RevocationEntry[],
+  { clock, randomBytes }: Pick<ConfigurationPorts, 'clock' | 'randomBytes'>,
+): BeforeEpoch {
+  const at = clock.now();
+  return {
+    id: uuidv7(at, randomBytes),
+    zoneUID: zone.uid,
+    zoneID: zone.id,
+    at,
+    requestID: 'configuration',
+    kind: 'configuration',
+    outcome: 'done',
+    ...(zone.policy && { policyDigest: zone.policy.digest }),
+    activation: toActivation(last, zone, change, added),
+  };
 }
 
 /** A change of the runtime state may have raised it further meanwhile. */

@@ -30,6 +30,7 @@ import type { RuntimePorts } from '../runtimeapi/ports.ts';
 import type { Runtimes } from './runtime/runtimes.ts';
 import type { Challenges } from './stepUp/challenges.ts';
 import { addStepUpRoutes } from './stepUp/routes.ts';
+import { AUDIT_LIMIT, parseAuditBatch, recordBatch, type GatewayRecordsPorts } from './gatewayRecords.ts';
 import { parseRevalidateRequest, revalidate } from './revalidate.ts';
 import { parseJSONBody, parseZoneQuery, refuseOtherMethods, refuseQuery, TOKEN_PATH } from './server.ts';
 
@@ -48,6 +49,7 @@ export interface RoutePorts {
   readonly exchange: ExchangePorts;
   /** What revalidating needs, and spending too. */
   readonly mandates: ConsumePorts;
+  readonly records: GatewayRecordsPorts;
   readonly bearer: BearerPorts;
   readonly runtimes: Runtimes;
   readonly challenges: Challenges;
@@ -162,6 +164,11 @@ function addFeed(server: FastifyInstance, ports: RoutePorts): void {
     const answer = await consume(parseConsumeRequest(parseJSONBody(request)), call, ports.mandates);
     ports.metrics.consumed(answer.consumed);
     return answer;
+  });
+  server.post('/v1/audit', { onRequest, bodyLimit: AUDIT_LIMIT }, async (request, reply) => {
+    const { gateway, zone } = admitted.get(request)!;
+    await recordBatch(parseAuditBatch(parseJSONBody(request)), gateway, zone, request.id, ports.records);
+    return reply.code(204).send();
   });
 }
 

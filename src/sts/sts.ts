@@ -107,6 +107,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     configuration,
     exchange,
     mandates: { ...exchange, store, now: () => clock.now() },
+    records: { store, clock },
     bearer: { issuer: config.issuer, workloads: ports.workloads },
     runtimes,
     challenges,

@@ -35,6 +35,19 @@ export async function findRecordedPolicies(
   return { modules, places: await Promise.all(modules.map((module) => findPlace(module, revision, state.objects))) };
 }
 
+/** Every kept revision of the name: `NAME`, or `NAMESPACE/NAME`. */
+export function findRevision(
+  state: StoreState,
+  text: string,
+): readonly { readonly namespace: string; readonly name: string; readonly modules: readonly PolicyModule[] }[] {
+  return state.objects.flatMap(({ object }) => {
+    if (!isRevision(object)) return [];
+    const { namespace, name } = object.metadata;
+    if (text !== name && text !== `${namespace}/${name}`) return [];
+    return [{ namespace, name, modules: object.spec.policies.map(toModule) }];
+  });
+}
+
 function isRevision(object: StoredObject['object']): object is PolicySetRevision {
   return object.kind === 'PolicySetRevision';
 }

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { uuidv7 } from '../../src/authority/clock.ts';
 import { MANDATE_TYP, type MandateClaims } from '../../src/authority/claims.ts';
+import type { AuditBatch } from '../../src/authority/gatewayRecords.ts';
 import type {
   AuthorityChange,
   ConsumeRequest,
@@ -61,6 +62,8 @@ export interface FakeSTS {
     /** False: a new stream is refused. */
     accepts: boolean;
     judge: Judge;
+    /** What deliveries of records are answered with; 0: they are taken, and the answer is lost. */
+    auditStatus: number;
     /** Undefined: the answer; a number: that status. */
     revalidationStatus: number | undefined;
     /** Likewise for consuming; `lost`: it is spent, and the answer never comes. */
@@ -69,6 +72,8 @@ export interface FakeSTS {
   readonly acks: FeedAck[];
   readonly asked: RevalidateRequest[];
   readonly consumed: ConsumeRequest[];
+  /** Every delivery that was taken. */
+  readonly batches: AuditBatch[];
   readonly authorizations: Set<string>;
   readonly lastEventIDs: (string | undefined)[];
   mint(change?: Readonly<Record<string, unknown>>): string;
@@ -96,6 +101,7 @@ export async function startFakeSTS(
   const asked: RevalidateRequest[] = [];
   const consumed: ConsumeRequest[] = [];
   const spent = new Set<string>();
+  const batches: AuditBatch[] = [];
   const authorizations = new Set<string>();
   const lastEventIDs: (string | undefined)[] = [];
   const state: FakeSTS['state'] = {
@@ -115,6 +121,7 @@ export async function startFakeSTS(
       revalidationStatus: undefined,
       consumptionStatus: undefined,
     },
+    auditStatus: 204,
   };
   let url = '';
   let streamCount = 0;
@@ -186,6 +193,11 @@ export async function startFakeSTS(
     response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer));
   };
 
+  const record = (body: string, response: ServerResponse): void => {
+    if (state.auditStatus !== 503) batches.push(JSON.parse(body) as AuditBatch);
+    if (state.auditStatus === 0) response.destroy();
+    else response.writeHead(state.auditStatus).end();
+  };
   const server = createServer((request, response) => {
     response.setHeader('Date', new Date(now()).toUTCString());
     authorizations.add(request.headers.authorization ?? '');
@@ -198,6 +210,7 @@ export async function startFakeSTS(
       if (path === `POST /v1/feed/ack${query}`) acknowledge(body, response);
       else if (path === `POST /v1/mandates/revalidate${query}`) revalidate(body, response);
       else if (path === `POST /v1/mandates/consume${query}`) consume(body, response);
+      else if (path === `POST /v1/audit${query}`) record(body, response);
       else response.writeHead(404).end();
     });
     return undefined;
@@ -223,6 +236,7 @@ export async function startFakeSTS(
     acks,
     asked,
     consumed,
+    batches,
     authorizations,
     lastEventIDs,
     claims,

@@ -81,7 +81,7 @@ export async function gatherFacts(
   const [heads, spent, decisions, revocations, objectSeals] = await Promise.all([
     lockHeads(session, seal, zonesOf(operations)),
     gatherSpent(session, commits),
-    gatherDecisions(session, commits),
+    gatherDecisions(session, operations),
     gatherRevocations(session, operations),
     gatherObjectSeals(session, commits),
   ]);
@@ -103,9 +103,9 @@ export function toKeyText(key: string): string {
   return key.replaceAll('\\', '\\\\').replaceAll('\0', '\\0');
 }
 
-async function gatherDecisions(session: Session, commits: readonly CommitOperation[]): Promise<ReadonlySet<string>> {
-  if (commits.length === 0) return new Set();
-  const decisions = commits.map(({ decision }) => decision);
+async function gatherDecisions(session: Session, operations: readonly Operation[]): Promise<ReadonlySet<string>> {
+  const decisions = operations.flatMap(({ decision }) => decision ?? []);
+  if (decisions.length === 0) return new Set();
   const { rows } = await session.query(
     `SELECT zone_uid, id, jti FROM decisions JOIN unnest($1::text[], $2::text[]) AS given (zone_uid, id) USING (zone_uid, id)
      UNION ALL

@@ -1,7 +1,6 @@
 /** Which life of the database this is: one that was restored, or may have been, never passes for the one before. */
-import { EVERYTHING } from '../database.ts';
 import type { Seal } from '../seal.ts';
-import { outdated, type ZoneHead } from '../zoneHead.ts';
+import { EVERYTHING, outdated, type ZoneHead } from '../zoneHead.ts';
 import { insertEpochs } from './apply.ts';
 import { lockAllHeads, writeHeads } from './gather.ts';
 import type { Session } from './sessions.ts';

@@ -7,10 +7,11 @@ import {
   type RevocationRow,
   type SealedRow,
 } from '../authorityRows.ts';
-import type { Operation, Outcome } from '../protocol.ts';
+import { withEpoch } from '../epochRecord.ts';
+import type { DecisionRow, Operation, Outcome } from '../protocol.ts';
 import { writeRuntime, type EntryRow, type ObjectRow } from '../runtimeRows.ts';
 import type { Seal } from '../seal.ts';
-import { raised, type ZoneHead } from '../zoneHead.ts';
+import { raisedFor, type ZoneHead } from '../zoneHead.ts';
 
 export type CommitOperation = Extract<Operation, { type: 'commit' }>;
 export type RaiseOperation = Extract<Operation, { type: 'raiseEpoch' }>;
@@ -35,7 +36,7 @@ export interface PlanContext {
 }
 
 export interface LoggedRow {
-  readonly decision: CommitOperation['decision'];
+  readonly decision: DecisionRow;
   readonly head: Head;
 }
 
@@ -102,7 +103,11 @@ function refuse(planning: Planning, operation: CommitOperation, head: ZoneHead):
   const replayed = findReplay(planning, consume);
   if (replayed >= 0) return { type: 'replayed', index: replayed };
   if (runtime && runtime.expected !== head.sequence) return { type: 'conflict' };
-  const exists = decisionKeys(decision).some((key) => planning.decisions.has(key));
+  return refuseKnown(planning, decision);
+}
+
+function refuseKnown({ decisions }: Planning, decision: DecisionRow): Outcome | undefined {
+  const exists = decisionKeys(decision).some((key) => decisions.has(key));
   return exists ? { type: 'refused', message: `decision ${decision.id} or its jti exists` } : undefined;
 }
 
@@ -116,15 +121,11 @@ function findReplay({ facts, singleUse }: Planning, consume: readonly SingleUseR
   });
 }
 
-export function decisionKeys({
-  zoneUID,
-  id,
-  jti,
-}: Pick<CommitOperation['decision'], 'zoneUID' | 'id' | 'jti'>): readonly string[] {
+export function decisionKeys({ zoneUID, id, jti }: Pick<DecisionRow, 'zoneUID' | 'id' | 'jti'>): readonly string[] {
   return [toKey('id', zoneUID, id), ...(jti === null ? [] : [toKey('jti', zoneUID, jti)])];
 }
 
-function log(planning: Planning, decision: CommitOperation['decision']): void {
+function log(planning: Planning, decision: DecisionRow): void {
   const { zoneUID, record } = decision;
   const { logHeads, context } = planning;
   const head = extend({ zoneUID, writer: context.writer }, logHeads.get(zoneUID) ?? ROOT, record);
@@ -155,23 +156,27 @@ function write(planning: Planning, before: ZoneHead, runtime: NonNullable<Commit
 }
 
 function raise(planning: Planning, operation: RaiseOperation): Outcome {
-  const { zoneUID, digest, change } = operation;
+  const { zoneUID, digest, decision } = operation;
   const { facts, context, revocations } = planning;
   const present = planning.heads.get(zoneUID)!;
-  const added = operation.revocations.filter(({ uid }) => {
-    const key = toKey(zoneUID, uid);
-    return !facts.revocations.has(key) && !revocations.has(key);
-  });
-  const isKnown = present.epoch !== 0 && present.digest === digest && added.length === 0;
-  if (isKnown) return { type: 'raised', row: { epoch: present.epoch, digest } };
-  const head = raised(present, digest, context.now);
-  const before = revocations.size;
-  for (const { uid, record } of added) {
-    const row = { zoneUID, uid, epoch: head.epoch, record };
-    revocations.set(toKey(zoneUID, uid), { ...row, seal: sealRevocation(context.seal, row) });
+  const added = new Map(
+    operation.revocations.flatMap((row) => {
+      const key = toKey(zoneUID, row.uid);
+      return facts.revocations.has(key) || revocations.has(key) ? [] : [[key, row] as const];
+    }),
+  );
+  const raised = raisedFor(present, operation, added.size, context.now);
+  if (!raised) return { type: 'raised', row: { epoch: present.epoch, digest } };
+  const refusal = decision && refuseKnown(planning, decision);
+  if (refusal) return refusal;
+  const { epoch } = raised.head;
+  for (const [key, { uid, record }] of added) {
+    const row = { zoneUID, uid, epoch, record };
+    revocations.set(key, { ...row, seal: sealRevocation(context.seal, row) });
   }
-  move(planning, { ...head, revocations: head.revocations + revocations.size - before }, change);
-  return { type: 'raised', row: { epoch: head.epoch, digest } };
+  move(planning, raised.head, raised.change);
+  if (decision) log(planning, withEpoch(decision, epoch));
+  return { type: 'raised', row: { epoch, digest } };
 }
 
 /** `change`: of the epoch that was raised, if any. */

@@ -46,7 +46,8 @@ function toActedOn(object: RuntimeObject): RuntimeAct['objects'] {
     }
     case 'delegationEdge': {
       const { kind, id, status, issuer, receiver, scopes, resources, path, expiresAt } = object;
-      const ends = { issuer: issuer.id, receiver: receiver.id };
+      const { sourceSessionID, targetSessionID } = object;
+      const ends = { issuer: issuer.id, sourceSessionID, receiver: receiver.id, targetSessionID };
       return [{ kind, id, status, ...ends, scopes, resources, path, expiresAt }];
     }
     case 'challenge': {

@@ -61,6 +61,40 @@ export function describeAuthority(engine: Engine): void {
       expect(new Set(raised.map(({ epoch }) => epoch))).toEqual(new Set([NOW / 1000 + 1]));
     });
 
+    it('stay where nothing is taken away, and rise when the digest of before comes back', async () => {
+      const store = await open({ clock: { now: () => NOW } });
+      const { epoch } = await store.raiseEpoch('zone-uid', 'a', EVERYTHING);
+      expect(await store.raiseEpoch('zone-uid', 'b', undefined)).toMatchObject({ epoch, digest: 'b' });
+      expect(await store.raiseEpoch('zone-uid', 'b', undefined)).toMatchObject({ epoch, digest: 'b' });
+      expect(await store.zoneEpoch('zone-uid')).toMatchObject({ epoch, digest: 'b' });
+      expect(await store.raiseEpoch('zone-uid', 'a', EVERYTHING)).toMatchObject({ epoch: epoch + 1, digest: 'a' });
+    });
+
+    it('are recorded with what raised them, in the same write, once for each digest', async () => {
+      const store = await open({ clock: { now: () => NOW } });
+      const { epoch: _epoch, jti: _jti, ...decision } = decisionOf('first', { kind: 'configuration', outcome: 'done' });
+      const recordOf = (id: string) => ({ ...decision, id });
+      const { epoch } = await store.raiseEpoch('zone-uid', 'a', EVERYTHING, [], recordOf('first'));
+      await Promise.all(
+        ['again', 'and again'].map((id) => store.raiseEpoch('zone-uid', 'a', EVERYTHING, [], recordOf(id))),
+      );
+      await store.raiseEpoch('zone-uid', 'b', undefined, [], recordOf('second'));
+      expect((await store.decisions('zone-uid', 10)).toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
+        { ...recordOf('first'), epoch },
+        { ...recordOf('second'), epoch },
+      ]);
+    });
+
+    it('with a record whose id exists are refused, and do not rise', async () => {
+      const store = await open({ clock: { now: () => NOW } });
+      const { epoch: _epoch, jti: _jti, ...record } = decisionOf('one', { kind: 'configuration', outcome: 'done' });
+      const before = await store.raiseEpoch('zone-uid', 'a', EVERYTHING, [], record);
+      const again = store.raiseEpoch('zone-uid', 'b', EVERYTHING, [], record);
+      await expect(again).rejects.toThrow('refused a write');
+      expect(await store.zoneEpoch('zone-uid')).toEqual(before);
+      expect((await store.raiseEpoch('zone-uid', 'b', EVERYTHING)).epoch).toBe(before.epoch + 1);
+    });
+
     it('are told by every commit of the zone, and are each zone’s own', async () => {
       const store = await open({ clock: { now: () => NOW } });
       await store.raiseEpoch('zone-uid', 'a', EVERYTHING);
