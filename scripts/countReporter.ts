@@ -1,4 +1,4 @@
-/** A test reporter that ends the run with the one plain line CI reads. */
+/** A test reporter that ends the run with what tests counted, and with the one plain line CI reads. */
 import type { Reporter, TestModule } from 'vitest/node';
 
 function countTests(modules: readonly TestModule[]) {
@@ -15,12 +15,19 @@ function countTests(modules: readonly TestModule[]) {
   return { passed, failed };
 }
 
+/** What tests left in their `meta.counts` (test/faults/counts.ts), a line of JSON each. */
+function toCounts(modules: readonly TestModule[]): string {
+  const tests = modules.flatMap(({ children }) => [...children.allTests()]);
+  const counts = tests.flatMap((test) => (test.meta() as { readonly counts?: readonly object[] }).counts ?? []);
+  return counts.map((one) => `${JSON.stringify(one)}\n`).join('');
+}
+
 /** Counts tests, files that could not be run, and errors outside of any test. */
 export function createCountReporter(): Reporter {
   return {
     onTestRunEnd(modules, unhandledErrors) {
       const { passed, failed } = countTests(modules);
-      process.stdout.write(`\n${passed} passed, ${failed + unhandledErrors.length} failed\n`);
+      process.stdout.write(`\n${toCounts(modules)}${passed} passed, ${failed + unhandledErrors.length} failed\n`);
     },
   };
 }

@@ -19,6 +19,11 @@ const COMMANDS = {
     gateway: true,
     run: (args) => [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--root', ROOT, ...args],
   },
+  faults: {
+    postgres: true,
+    env: { CARACAL_FAULTS: 'full' },
+    run: (args) => [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--root', ROOT, ...onlyFaults(args)],
+  },
   bench: {
     controlPlane: (args) => args.length === 0 || args.includes('apply'),
     gateway: true,
@@ -28,11 +33,16 @@ const COMMANDS = {
   verify: { gateway: true, run: (args) => [...TYPESCRIPT, join(ROOT, 'scripts/verify.ts'), ...args] },
 };
 
+/** All of them, unless some are named. */
+function onlyFaults(args) {
+  return args.some((arg) => !arg.startsWith('-')) ? args : ['test/faults', ...args];
+}
+
 async function main([name, ...args]) {
   const command = COMMANDS[name];
   if (!command) throw new Error(`unknown command ${name}; one of ${Object.keys(COMMANDS).join(', ')}`);
   ensureInstalled();
-  const env = { CARACAL_OPA: await ensureOPA() };
+  const env = { ...command.env, CARACAL_OPA: await ensureOPA() };
   if (command.controlPlane?.(args)) env.KUBEBUILDER_ASSETS = ensureControlPlane();
   if (command.postgres) env.CARACAL_POSTGRES = ensurePostgres();
   const node = pinnedNode();

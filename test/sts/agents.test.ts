@@ -284,7 +284,7 @@ describe('a delegation', () => {
     feed.close();
   });
 
-  it('ends with the Application that holds it', async () => {
+  it('is denied while its Application is not there, and ends when that is created anew', async () => {
     const { source, target, edge } = await delegated();
     const mandate = mandateOf(await under(target, edge));
     const before = sts.world();
@@ -293,6 +293,14 @@ describe('a delegation', () => {
       applications: world.applications.filter((one) => one.metadata.name !== 'till'),
     }));
     expect(await results(mandate)).toEqual([{ valid: false, reason: 'ApplicationUnknown' }]);
+    await sts.apply(() => before);
+    expect((await under(target, edge)).status).toBe(200);
+    await sts.apply((world) => ({
+      ...world,
+      applications: world.applications.map((one) =>
+        one.metadata.name === 'till' ? { ...one, metadata: { ...one.metadata, uid: 'uid-till-created-anew' } } : one,
+      ),
+    }));
     const edges = async () => (await call(sts, cart, 'GET', `/delegations/outbound/${source}`)).body['items'];
     await expect.poll(edges).toMatchObject([{ id: edge, status: 'revoked' }]);
     await sts.apply(() => before);

@@ -1,4 +1,4 @@
-/** What has lost its ground otherwise than by time: by a Revocation, or because its Application is no more; with all that hangs on it. */
+/** What has lost its ground otherwise than by time: by a Revocation, or because its Application is another now; with all that hangs on it. */
 import { findRevocationOfEdge, findRevocationOfSession } from '../revocation.ts';
 import type { RuntimeView } from '../runtimeIndex.ts';
 import type { ZoneSnapshot } from '../snapshot.ts';
@@ -16,9 +16,11 @@ export function endRevoked(runtime: RuntimeView, zone: ZoneSnapshot, now: number
   return endTogether({ sessions, edges }, runtime, now);
 }
 
+/** An Application that is not there may have been edited badly: it is denied everything until it is back, and loses no run. */
 function isGroundless(session: AgentSession, zone: ZoneSnapshot): boolean {
   const { id, uid } = session.application;
-  return zone.applications.get(id)?.uid !== uid || findRevocationOfSession(zone, session) !== undefined;
+  const present = zone.applications.get(id);
+  return (present !== undefined && present.uid !== uid) || findRevocationOfSession(zone, session) !== undefined;
 }
 
 function isCut(edge: DelegationEdge, zone: ZoneSnapshot): boolean {

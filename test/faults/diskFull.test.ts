@@ -1,0 +1,72 @@
+/** `caracal up` whose disk is full: it refuses, keeps what it answered, and goes on by itself when there is room again. */
+import { execFileSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { run } from '../cli/run.ts';
+import { until } from '../support/processes.ts';
+import { clientOf, expectStatus, mandateOf } from './client.ts';
+import { count, howOften } from './counts.ts';
+import { newLedger, startLoad } from './load.ts';
+import { nothingKnown, readEmbedded, reconcile } from './reconcile.ts';
+import { by, makePlace, READ } from './world.ts';
+
+const ROUNDS = howOften(20, 2);
+
+/** The limit on the size of files stands for the disk: no write goes beyond its first KiB. It is lifted from outside. */
+const fill = (pid: number) => execFileSync('prlimit', ['--pid', `${pid}`, '--fsize=1024:']);
+const clear = (pid: number) => execFileSync('prlimit', ['--pid', `${pid}`, '--fsize=unlimited:']);
+
+describe.runIf(process.platform === 'linux')('a disk that is full under load', () => {
+  it(
+    'A-07 X-34 R-13 mints nothing, acknowledges nothing that is not kept, and loses nothing of before',
+    { timeout: 60_000 + ROUNDS * 15_000 },
+    async (context) => {
+      const place = await makePlace();
+      const client = clientOf(place);
+      const ledger = newLedger();
+      const known = nothingKnown();
+      const up = await place.start({ survivesFullDisk: true });
+      const counts = { minted: 0, refused: 0, sessionsEnded: 0, sessionsNotEnded: 0 };
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const lifecycle = await client.lifecycleOf('cart');
+        const start = () => client.call(lifecycle, 'POST', '/agents', { application_id: 'shop.cart' });
+        const session = String(expectStatus(await start(), 201).body['agent_session_id']);
+        const wanted = ledger.acknowledged + 1 + Math.floor(Math.random() * 60);
+        const load = startLoad(ledger, client);
+        await until(
+          () => ledger.acknowledged >= wanted,
+          () => ledger.wrong.join(),
+          60_000,
+          5,
+        );
+        fill(up.pid);
+        await load.stop();
+        for (let again = 0; again < 10; again += 1)
+          for (const ask of [() => client.token({ ...by('cart'), ...READ }), start]) {
+            const { status } = await ask();
+            if (status === 503) counts.refused += 1;
+            else counts.minted += 1;
+          }
+        const ended = await client.call(lifecycle, 'DELETE', `/agents/${session}`);
+        expect([204, 503]).toContain(ended.status);
+        clear(up.pid);
+        await until(
+          async () => (await client.token({ ...by('cart'), ...READ })).status === 200,
+          () => 'it does not go on',
+        );
+        const { status } = (await client.call(lifecycle, 'GET', `/agents/${session}`)).body;
+        expect([ended.status, status]).toEqual([ended.status, ended.status === 204 ? 'ended' : 'active']);
+        if (ended.status === 204) counts.sessionsEnded += 1;
+        else counts.sessionsNotEnded += 1;
+        expectStatus(await client.call(lifecycle, 'DELETE', `/agents/${session}`), 204);
+        await reconcile(ledger, client, known);
+      }
+      mandateOf(await client.token({ ...by('cart'), ...READ }));
+      await up.stop();
+      const held = readEmbedded(place.store, ledger);
+      const verified = await run(['audit', 'verify', '--data', place.data]);
+      expect([held, ledger.wrong, counts.minted, verified.exit]).toEqual([{ lost: [], doubled: [] }, [], 0, 0]);
+      const sizes = { acknowledged: ledger.acknowledged, lost: held.lost.length, doubled: held.doubled.length };
+      count(context, { fault: 'disk full', runs: ROUNDS, ...counts, ...sizes });
+    },
+  );
+});
