@@ -261,7 +261,9 @@ export const zone: KindDefinition = {
   ],
   selectableFields: [],
   conditions: {
-    Ready: ready({ Frozen: yes('In force, and what is in force is that everything is denied (`spec.freeze`).') }),
+    Ready: ready({
+      Frozen: yes('In force, and what is in force is that everything is denied (`spec.freeze`, or by command).'),
+    }),
     Accepted: accepted(),
     KeysReady: {
       meaning: 'Whether a signing key is at hand.',
@@ -290,7 +292,11 @@ export const zone: KindDefinition = {
     },
     Frozen: {
       meaning: 'Present only while the Zone is frozen.',
-      reasons: { Frozen: yes('`spec.freeze` denies everything; the message is its reason.') },
+      reasons: {
+        Frozen: yes(
+          '`spec.freeze`, a command (`caracal freeze`), or both deny everything; the message has the reason of each. Each is lifted where it was set.',
+        ),
+      },
     },
     Programmed: PROGRAMMED,
     Enforced: ENFORCED,

@@ -9,6 +9,8 @@ export interface Observation {
   readonly replicas: 'none' | 'behind' | 'current';
   /** Gateways that need this object (Zone, Resource, Revocation), and how many acknowledged it. */
   readonly gateways?: { readonly connected: number; readonly current: number };
+  /** Of a Zone that a command froze: why. */
+  readonly freeze?: string;
   /** The STS base URL, for a Zone's `issuer` and `jwksURI`. */
   readonly issuer?: string;
 }
@@ -54,10 +56,34 @@ function toConditions(verdict: Verdict, observation: Observation): readonly Verd
   if (verdict.kind === 'PolicySetRevision') return verdict.conditions;
   const programmed = PROGRAMMED.has(verdict.kind) ? toProgrammed(verdict, observation) : undefined;
   const enforced = ENFORCED.has(verdict.kind) && programmed ? toEnforced(programmed, observation) : undefined;
-  const conditions = verdict.conditions.filter(({ type }) => type !== 'Complete' || programmed?.status === 'True');
+  const own = verdict.conditions.filter(({ type }) => type !== 'Complete' || programmed?.status === 'True');
+  const conditions = observation.freeze === undefined ? own : withFreeze(own, observation.freeze);
   const ready = toReady(conditions, programmed, verdict.kind === 'Revocation' ? enforced : undefined);
   const progress = toProgress(verdict.kind, ready);
   return [ready, ...conditions, programmed, enforced, progress].filter((condition) => condition !== undefined);
+}
+
+/** Beside the one of the spec, if there is one: each is lifted where it was set. */
+function withFreeze(conditions: readonly VerdictCondition[], reason: string): readonly VerdictCondition[] {
+  const message = `${specPart(conditions)}${reason}${BY_COMMAND}`;
+  const frozen: VerdictCondition = { type: 'Frozen', status: 'True', reason: 'Frozen', message };
+  return [...conditions.filter(({ type }) => type !== 'Frozen'), frozen];
+}
+
+const BY_COMMAND = ' (by command)';
+
+function specPart(conditions: readonly VerdictCondition[]): string {
+  const inSpec = conditions.find(({ type }) => type === 'Frozen');
+  return inSpec ? `${inSpec.message} (spec.freeze); ` : '';
+}
+
+/** The reason of a freeze by command as the status shows it, for as long as nobody can be asked: a zone does not seem to thaw. */
+export function shownFreeze(verdict: Verdict, status: BaseStatus | undefined): string | undefined {
+  const message = status?.conditions?.find(({ type }) => type === 'Frozen')?.message;
+  if (!message?.endsWith(BY_COMMAND)) return undefined;
+  const before = specPart(verdict.conditions);
+  const start = message.startsWith(before) ? before.length : 0;
+  return message.slice(start, -BY_COMMAND.length);
 }
 
 function toProgrammed(verdict: Verdict, { replicas }: Observation): VerdictCondition {

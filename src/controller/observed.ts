@@ -33,6 +33,12 @@ function servesZone(report: ReplicaReport, id: string, keys: readonly Verificati
   return kids !== undefined && keys.every(({ kid }) => kids.includes(kid));
 }
 
+/** Why a command froze the zone, as far as a replica says so; `shown` while none could be asked. */
+export function freezeOf({ reports }: Observed, zoneID: string, shown: string | undefined): string | undefined {
+  if (reports === undefined || reports.length === 0) return shown;
+  return reports.flatMap(({ zones }) => zones[zoneID]?.freeze ?? [])[0];
+}
+
 /** Whether every ready replica, and at least one, publishes the key. */
 export function isServedByAll({ reports }: Observed, zoneID: string, kid: string): boolean {
   if (reports === undefined || reports.length === 0) return false;

@@ -39,6 +39,8 @@ export interface ReplicaReport {
 }
 
 export interface ReplicaZoneReport {
+  /** The reason of a freeze by command, while there is one. */
+  readonly freeze?: string;
   /** Key ids this replica publishes. */
   readonly kids: readonly string[];
   readonly gateways: ReplicaGateways;

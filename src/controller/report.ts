@@ -1,11 +1,11 @@
 /** Report: brings the status of every object to what its verdict and the observation say, with as few writes as can be. */
 import type { Revocation } from '../api/revocation.ts';
 import type { Resource } from '../api/resource.ts';
-import { toStatus, type Observation } from '../compiler/status.ts';
+import { shownFreeze, toStatus, type Observation } from '../compiler/status.ts';
 import type { Verdict } from '../compiler/verdict.ts';
 import type { World } from '../compiler/world.ts';
 import type { Outbox } from './outbox.ts';
-import type { Counts, Observed } from './observed.ts';
+import { freezeOf, type Counts, type Observed } from './observed.ts';
 import type { Publisher } from './ports.ts';
 import { gatewaysInformed, gatewaysToShow, isProgrammable, judge, toStanding, type Standing } from './standing.ts';
 import { canonical, isUnsettled, isSameStatus, readyTransition } from './statusChange.ts';
@@ -166,7 +166,9 @@ function observe(object: AnyObject, standing: Standing, input: ReportInput, issu
     const state = world.keySets.get(uid);
     const keys = state?.ok === true ? state.keys.filter(({ kid }) => !isRevoked(object, kid)) : [];
     const replicas = judge(standing, observed, now, { id, keys });
-    return withGateways({ replicas, issuer }, gatewaysToShow(standing, shown, observed, now, { zoneID: id }));
+    const freeze = freezeOf(observed, id, shownFreeze(standing.verdict, object.status));
+    const seen = { replicas, issuer, ...(freeze !== undefined && { freeze }) };
+    return withGateways(seen, gatewaysToShow(standing, shown, observed, now, { zoneID: id }));
   }
   const replicas = judge(standing, observed, now);
   if (kind === 'Revocation') {

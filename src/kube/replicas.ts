@@ -185,7 +185,10 @@ function parseZone(value: unknown): ReplicaZoneReport {
   if (!Array.isArray(kids) || !kids.every((kid) => typeof kid === 'string'))
     throw new Error('/v1/programmed: kids is not a list of strings');
   const resources = Object.entries(requireObject(zone['resources'], 'resources'));
+  const freeze = zone['freeze'];
+  if (freeze !== undefined && typeof freeze !== 'string') throw new Error('/v1/programmed: freeze is not a reason');
   return {
+    ...(freeze !== undefined && { freeze }),
     kids,
     gateways: parseCounts(zone['gateways']),
     resources: Object.fromEntries(resources.map(([id, counts]) => [id, parseCounts(counts)])),

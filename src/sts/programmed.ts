@@ -13,13 +13,15 @@ export function toReplicaReport(
   return { replica, versions: configuration.versions(), zones: Object.fromEntries(zones) };
 }
 
-function toZoneReport({ snapshot }: ServedZone, streams: readonly StreamReport[]): ReplicaZoneReport {
+function toZoneReport({ snapshot, runtime }: ServedZone, streams: readonly StreamReport[]): ReplicaZoneReport {
   const identifiers = [...new Set(streams.flatMap(({ resources }) => resources))].sort();
   const resources = identifiers.map((identifier) => {
     const serving = streams.filter(({ resources: served }) => served.includes(identifier));
     return [identifier, toCounts(serving)] as const;
   });
+  const freeze = runtime.freeze();
   return {
+    ...(freeze && { freeze: freeze.reason }),
     kids: snapshot.keys.map(({ kid }) => kid),
     gateways: toCounts(streams),
     resources: Object.fromEntries(resources),

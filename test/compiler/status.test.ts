@@ -1,7 +1,7 @@
 /** Statuses: what conditions.md says of Ready, Stalled, Reconciling, Programmed and Enforced, and their times. */
 import { describe, expect, it } from 'vitest';
 import type { BaseStatus, Condition } from '../../src/api/meta.ts';
-import { toStatus, type Observation } from '../../src/compiler/status.ts';
+import { shownFreeze, toStatus, type Observation } from '../../src/compiler/status.ts';
 import type { Verdict, VerdictCondition, VerdictKind } from '../../src/compiler/verdict.ts';
 import { NOW, at, compileAt, grant, shop, zone } from './world.ts';
 
@@ -109,6 +109,27 @@ describe('Ready', () => {
     const status = summary(statusOf(verdict('Zone', [...ZONE, ok('Frozen')])));
     expect(status).toMatchObject({ Ready: 'True Frozen', Frozen: 'True Frozen' });
     expect(status).not.toHaveProperty('Reconciling');
+  });
+
+  it('says which freezes hold, by the spec and by command, and neither hides the other', () => {
+    const spec: VerdictCondition = { type: 'Frozen', status: 'True', reason: 'Frozen', message: 'in Git' };
+    const messageOf = (conditions: readonly VerdictCondition[], freeze?: string) => {
+      const status = statusOf(verdict('Zone', conditions), { ...CURRENT, ...(freeze !== undefined && { freeze }) });
+      expect(summary(status)['Ready']).toBe('True Frozen');
+      return status.conditions!.find(({ type }) => type === 'Frozen')!.message;
+    };
+    expect(messageOf([...ZONE, spec])).toBe('in Git');
+    expect(messageOf(ZONE, 'incident; 42')).toBe('incident; 42 (by command)');
+    expect(messageOf([...ZONE, spec], 'incident; 42')).toBe('in Git (spec.freeze); incident; 42 (by command)');
+  });
+
+  it('keeps a freeze by command that it showed, to be shown while nobody can be asked', () => {
+    const spec: VerdictCondition = { type: 'Frozen', status: 'True', reason: 'Frozen', message: 'in Git' };
+    for (const conditions of [ZONE, [...ZONE, spec]]) {
+      const of = verdict('Zone', conditions);
+      expect(shownFreeze(of, statusOf(of, { ...CURRENT, freeze: 'a; b' }))).toBe('a; b');
+      expect(shownFreeze(of, statusOf(of))).toBeUndefined();
+    }
   });
 
   it('is True with LastGoodRevision', () => {

@@ -90,11 +90,6 @@ describe.skipIf(!hasCurl)('the quickstart', () => {
     await cp(join(ROOT, 'examples'), join(folder, 'examples'), { recursive: true });
   });
   afterAll(async () => {
-<<<<<<< HEAD
-=======
-    // The pipes close when all of the group has ended, and not only its shell: until then the folder is written.
-    const ended = groups.map((child) => (child.exitCode === null ? once(child, 'close') : undefined));
->>>>>>> merged
     groups.forEach(end);
     // The shell ends before what it started, which still writes its folder.
     await until(

@@ -215,6 +215,10 @@ describe('caracal, against the cluster', () => {
     expect([frozen.exit, frozen.out]).toEqual([0, `${ZONE}: frozen by command of admin (drill)\n`]);
     expect(await exchange(READ)).toMatchObject({ reason: 'ZoneFrozen' });
     expect((await caracal('status')).out).toMatch(/^quickstart.shop .*frozen by command of admin \(drill\)$/m);
+    const zone = ['zones.caracal.run/shop', '-n', NAMESPACE];
+    await kubectl(['wait', '--for=condition=Frozen', ...zone, '--timeout=30s']);
+    const message = ['-o', 'jsonpath={.status.conditions[?(@.type=="Frozen")].message}'];
+    expect(await kubectl(['get', ...zone, ...message])).toBe('drill (by command)');
     expect((await caracal('unfreeze', ZONE)).exit).toBe(0);
     expect((await caracal('revoke', 'session', session)).exit).toBe(0);
     const who = await caracal('who-can', 'resource://orders', '--zone', ZONE, '--scope', 'orders:read');

@@ -34,6 +34,8 @@ export interface Runtimes {
   refresh(zoneUID: string): Promise<void>;
   /** Called after each entry that this replica took; returns the stop function. */
   onEntry(listener: (zoneUID: string, entry: RuntimeEntry) => void): () => void;
+  /** Called after the state was loaded anew, since entries in between were forgotten; returns the stop function. */
+  onReload(listener: (zoneUID: string) => void): () => void;
 }
 
 export interface RuntimesPorts {
@@ -50,6 +52,7 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
   /** The last write of each zone: the next one begins after it. */
   const turns = new Map<string, Promise<unknown>>();
   const listeners = new Set<(zoneUID: string, entry: RuntimeEntry) => void>();
+  const reloaded = new Set<(zoneUID: string) => void>();
 
   const load = (zoneUID: string): Promise<RuntimeIndex> => {
     const known = zones.get(zoneUID);
@@ -85,6 +88,7 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
     index.reset(sequence, objects);
     const change = { all: true, applications: [], resources: [] };
     if (epoch) raised(zoneUID, { epoch: epoch.epoch, change });
+    for (const listener of [...reloaded]) listener(zoneUID);
   };
   const refreshing = new Map<string, Shared>();
   const refresh = (zoneUID: string): Promise<void> => {
@@ -123,6 +127,10 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
     onEntry(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
+    },
+    onReload(listener) {
+      reloaded.add(listener);
+      return () => void reloaded.delete(listener);
     },
     write(zoneUID, decide) {
       const before = turns.get(zoneUID) ?? Promise.resolve();
