@@ -22,6 +22,7 @@ export const DENIAL_REASONS = {
   SubjectNotPermitted: 'the Application may not present tokens of this user or audience',
   PolicyDenied: 'a policy of the active set denied the scope',
   PolicyNotAllowed: 'no policy of the active set allows the scope',
+  StepUpRejected: 'a person rejected the approval that the request needs',
   StepUpRequired:
     'a policy of the active set wants a person to approve, and no one can: the request is for no user, or asks for too much at once',
   PolicyFailed: 'the active set could not be evaluated, which denies',

@@ -206,6 +206,15 @@ describe('a rejection', () => {
     }
     await expect(decide(id, true)).rejects.toThrow('not pending');
   });
+
+  it('stands for the Zone’s time of who decides, though the challenge was shorter', async () => {
+    const id = idOf(await ask({ scope: 'brief' }));
+    await decide(id, false);
+    sts.advance(3600);
+    expect((await ask({ scope: 'brief' })).body['reason']).toBe('StepUpRejected');
+    sts.advance(4 * 3600);
+    expect((await ask({ scope: 'brief' })).body['error']).toBe('interaction_required');
+  });
 });
 
 describe('who decides', () => {

@@ -78,6 +78,17 @@ export function decideChallenge(
   return { ...challenge, state: isApproved ? 'approved' : 'rejected', decision };
 }
 
+/** A rejection stands for the Zone's whole time of whoever decided, however late in the life of the challenge it came. */
+export function keepRejected(
+  challenge: Challenge,
+  { operatorTTL, subjectTTL }: Pick<StepUpSettings, 'operatorTTL' | 'subjectTTL'>,
+): Challenge {
+  const { decision } = challenge;
+  if (challenge.state !== 'rejected' || !decision) return challenge;
+  const ttl = challenge.approver === 'subject' ? subjectTTL : operatorTTL;
+  return { ...challenge, expiresAt: Math.max(challenge.expiresAt, Math.floor(decision.at / 1000) + ttl) };
+}
+
 /** The same challenge where its time has not come; an approval that was not used ends as well. */
 export function expireChallenge(challenge: Challenge, now: number): Challenge {
   const isOpen = challenge.state === 'pending' || challenge.state === 'approved';

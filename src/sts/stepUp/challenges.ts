@@ -1,7 +1,12 @@
 /** Challenges of all zones as they are served: found by id, waited for, and decided in one write with the record of it. */
 import { checkDecider, toDecidedBy, type Decider } from '../../authority/stepUp/approvers.ts';
 import type { Challenge } from '../../authority/stepUp/challenge.ts';
-import { decideChallenge, expireChallenge, type ChallengeDecision } from '../../authority/stepUp/challenges.ts';
+import {
+  decideChallenge,
+  expireChallenge,
+  keepRejected,
+  type ChallengeDecision,
+} from '../../authority/stepUp/challenges.ts';
 import { StoreUnavailable } from '../../store/store.ts';
 import type { Configuration, ServedZone } from '../configuration.ts';
 import { OAuthError, toUnavailable } from '../errors.ts';
@@ -93,6 +98,7 @@ function toDecision(
     const message = `the challenge cannot be decided: ${decided.replaceAll('_', ' ')}`;
     return { type: 'answer', value: new OAuthError('challenge_not_pending', message) };
   }
-  const record = toActRecord(zone, { name: 'challenge.decided', by, puts: [decided], requestID }, ports);
-  return { type: 'commit', commit: { decision: record, runtime: { puts: [decided] } }, value: decided };
+  const kept = keepRejected(decided, zone.snapshot.stepUp);
+  const record = toActRecord(zone, { name: 'challenge.decided', by, puts: [kept], requestID }, ports);
+  return { type: 'commit', commit: { decision: record, runtime: { puts: [kept] } }, value: kept };
 }

@@ -1,5 +1,5 @@
 /** A held exchange: its approval is spent, or it is told what it waits for; either in one write with its record. */
-import type { DecisionRecord, ExchangeRequest, Permit } from '../../authority/decision.ts';
+import type { DecisionRecord, DenialReason, ExchangeRequest, Permit } from '../../authority/decision.ts';
 import { toBinding, toBindingFacts } from '../../authority/stepUp/binding.ts';
 import type { Challenge } from '../../authority/stepUp/challenge.ts';
 import {
@@ -148,8 +148,9 @@ function refuse(error: OAuthError): Decision<Settled> {
 
 function toRejected({ id, decision }: Challenge): OAuthError {
   const why = decision?.reason === undefined ? '' : `: ${decision.reason}`;
-  return new OAuthError('access_denied', `StepUpRejected: the approval was rejected${why}`, {
-    body: { reason: 'StepUpRejected', challenge_id: id },
+  const reason = 'StepUpRejected' satisfies DenialReason;
+  return new OAuthError('access_denied', `${reason}: the approval was rejected${why}`, {
+    body: { reason, challenge_id: id },
   });
 }
 
