@@ -201,7 +201,7 @@ function toCommitResult(outcome: Outcome, { consume, runtime }: Commit): CommitR
   }
   if (outcome.type === 'conflict') return { ok: false, conflict: true };
   if (outcome.type === 'replayed') return { ok: false, replayed: consume![outcome.index]! };
-  throw toBug(outcome);
+  throw toFailure(outcome);
 }
 
 function toEntry({ sequence, epoch }: WrittenEntry, { puts, change }: RuntimeWrite): RuntimeEntry {
@@ -210,11 +210,12 @@ function toEntry({ sequence, epoch }: WrittenEntry, { puts, change }: RuntimeWri
 
 function toZoneEpoch(outcome: Outcome, zoneUID: string): ZoneEpoch {
   if (outcome.type === 'raised') return { zoneUID, ...outcome.row };
-  throw toBug(outcome);
+  throw toFailure(outcome);
 }
 
-/** The store can be written; what was given to it cannot. */
-function toBug(outcome: Outcome): Error {
+/** Unless the disk is full: the store can be written, and what was given to it cannot. */
+function toFailure(outcome: Outcome): Error {
+  if (outcome.type === 'unavailable') return new StoreUnavailable(outcome.message);
   return new Error(
     outcome.type === 'refused' ? `the store refused a write: ${outcome.message}` : `unexpected ${outcome.type}`,
   );

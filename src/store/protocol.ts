@@ -57,6 +57,8 @@ export type Outcome =
   /** Index into `consume`. */
   | { readonly type: 'replayed'; readonly index: number }
   | { readonly type: 'raised'; readonly row: EpochRow }
+  /** The disk is full, and its last room is not for this. */
+  | { readonly type: 'unavailable'; readonly message: string }
   | { readonly type: 'refused'; readonly message: string };
 
 /** The sequence that a runtime write got, and the epoch that was raised with it, if any. */

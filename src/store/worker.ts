@@ -6,7 +6,8 @@ import { checkAuthority, checkRevocations } from './authorityRows.ts';
 import { createFile, openDatabase, toRecordText, type Database } from './database.ts';
 import { readHead, readHeads } from './heads.ts';
 import { signHeads } from './log.ts';
-import type { FromWorker, Method, Methods, ToWorker, WorkerConfig } from './protocol.ts';
+import type { FromWorker, Method, Methods, Operation, Outcome, ToWorker, WorkerConfig } from './protocol.ts';
+import { createReserve } from './reserve.ts';
 import { readEntries, readRuntime } from './runtimeState.ts';
 import { pruneSome, writeTogether } from './transaction.ts';
 
@@ -14,6 +15,7 @@ const PRUNE_EVERY_MS = 60_000;
 
 const port = parentPort!;
 const config = workerData as WorkerConfig;
+const reserve = createReserve(config.path);
 let lock: DatabaseSync | undefined;
 let database: Database | undefined;
 let incarnation = config.incarnation;
@@ -32,17 +34,15 @@ port.on('message', (message: ToWorker) => {
 
 function answer(message: ToWorker): Methods[Method]['answer'] {
   if (message.method === 'close') return close(message.now);
-  const open = (database ??= openSame(message.now));
+  const open = (database ??= openFor(message));
   const { statements } = open;
   switch (message.method) {
     case 'open':
       signHeads(open.db, open.log, message.now);
+      reserve.keep(message.now);
       return open.incarnation;
-    case 'write': {
-      const outcomes = writeTogether(open, message.request.operations, message.now);
-      pruneSometimes(open, message.now);
-      return outcomes;
-    }
+    case 'write':
+      return write(open, message.request.operations, message.now);
     case 'checkpoint':
       signHeads(open.db, open.log, message.now);
       return undefined;
@@ -66,6 +66,47 @@ function answer(message: ToWorker): Methods[Method]['answer'] {
       return rows.map((row) => String(row['record']));
     }
   }
+}
+
+/** Opening takes a little room too. */
+function openFor(message: ToWorker): Database {
+  try {
+    return openSame(message.now);
+  } catch (error) {
+    const isTaking = message.method === 'write' && message.request.operations.some(takesAuthority);
+    if (!isFull(error) || !isTaking) throw error;
+    reserve.release();
+    return openSame(message.now);
+  }
+}
+
+function write(open: Database, operations: readonly Operation[], now: number): readonly Outcome[] {
+  if (!reserve.keep(now)) return writeTakings(open, operations, now);
+  try {
+    const outcomes = writeTogether(open, operations, now);
+    pruneSometimes(open, now);
+    return outcomes;
+  } catch (error) {
+    if (!isFull(error) || !operations.some(takesAuthority)) throw error;
+    closeDatabase();
+    reserve.release();
+    return writeTakings((database = openSame(now)), operations, now);
+  }
+}
+
+const FULL = 'the disk is full: what room is left is kept for what takes authority away';
+
+/** The disk is full: only what takes authority away is written. */
+function writeTakings(open: Database, operations: readonly Operation[], now: number): readonly Outcome[] {
+  const written = writeTogether(open, operations.filter(takesAuthority), now).values();
+  return operations.map((operation) =>
+    takesAuthority(operation) ? written.next().value! : { type: 'unavailable', message: FULL },
+  );
+}
+
+/** Whatever outdates mandates raises the epoch. */
+function takesAuthority(operation: Operation): boolean {
+  return operation.type === 'raiseEpoch' || operation.runtime?.change !== undefined;
 }
 
 function readEpoch({ statements, seal }: Database, zoneUID: string) {
@@ -124,6 +165,18 @@ function takeLock(): DatabaseSync {
 }
 
 const SQLITE_BUSY = 5;
+
+/** SQLite's result codes of a write that found no room: SQLITE_IOERR (of the index of its log) and SQLITE_FULL. */
+const NO_ROOM = [10, 13];
+
+function isFull(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    'errcode' in error &&
+    typeof error.errcode === 'number' &&
+    NO_ROOM.includes(error.errcode & 0xff)
+  );
+}
 
 function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;

@@ -93,8 +93,9 @@ const hasLimits = process.platform === 'linux';
 describe.runIf(hasLimits)('a disk that is full', () => {
   it('X-34 refuses commits while it is, loses none that it answered, and heals by itself', async () => {
     const path = tempPath();
-    // The limit on the size of files stands for the disk: writes beyond it fail, and it can be lifted from outside.
-    const limited = 'trap "" XFSZ; ulimit -S -f 1200; exec "$0" "$@"';
+    // The limit on the size of files stands for the disk: writes beyond it fail, and it can be lifted from outside. The
+    // room that is kept for revocations (4 MiB) still finds place.
+    const limited = 'trap "" XFSZ; ulimit -S -f 4200; exec "$0" "$@"';
     const child = start('bash', ['-c', limited, process.execPath, committer, path]);
     let lifted = -1;
     const lines = await readLines(child, (line, count) => {
