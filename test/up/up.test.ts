@@ -125,6 +125,22 @@ describe('caracal up', () => {
     expect(err).toContain(` --data ${data()}\n`);
   });
 
+  it('records what the edge allows, and traces it back to the exchange that its mandate came from', async () => {
+    const response = await fetch(`${edge}/orders/7`, {
+      headers: { authorization: `Bearer ${await mandate()}`, 'x-caracal-resource': ORDERS },
+    });
+    const id = response.headers.get('x-request-id')!;
+    const trace = () => run(['audit', 'trace', id, '--data', data()]);
+    await until(
+      async () => (await trace()).exit === 0,
+      () => 'the request is not in the log',
+    );
+    const { out } = await trace();
+    expect(out).toMatch(/permit +quickstart\.assistant .*asked for orders:read on resource:\/\/orders: mandate/);
+    expect(out).toMatch(/allowed +GET resource:\/\/orders \/orders/);
+    expect(out).not.toContain('/orders/7');
+  });
+
   it('reports a file that cannot be used with line, field and object while the last good state stays, and when it is mended', async () => {
     const text = await readFile(file('application.yaml'), 'utf8');
     await writeFile(file('application.yaml'), text.replace('displayName', 'displayname'));
