@@ -27,6 +27,15 @@ export function createChains(writer: string, signer: NoteSigner): Chains {
     known.set(zoneUID, head);
     unsigned.add(zoneUID);
   };
+  const signUnsigned = async (sessions: Pick<Sessions, 'tend'>, now: number): Promise<void> => {
+    // What is in doubt is signed once it was looked at, with the next write of its zone.
+    const zones = [...unsigned].filter((zoneUID) => !doubted.has(zoneUID));
+    if (zones.length === 0) return;
+    const signed = zones.map((zoneUID) => ({ zoneUID, writer, ...known.get(zoneUID)! }));
+    await sessions.tend((session) => insertCheckpoints(session, signed, signer, now));
+    for (const { zoneUID, hash } of signed) if (known.get(zoneUID)!.hash === hash) unsigned.delete(zoneUID);
+  };
+  let signing: Promise<unknown> = Promise.resolve();
   return {
     async heads(session, zoneUIDs) {
       for (const zoneUID of zoneUIDs.filter((one) => doubted.has(one))) {
@@ -41,13 +50,11 @@ export function createChains(writer: string, signer: NoteSigner): Chains {
     doubt(heads) {
       for (const [zoneUID, head] of heads) if (known.get(zoneUID)?.hash !== head.hash) doubted.set(zoneUID, head);
     },
-    async sign(sessions, now) {
-      // What is in doubt is signed once it was looked at, with the next write of its zone.
-      const zones = [...unsigned].filter((zoneUID) => !doubted.has(zoneUID));
-      if (zones.length === 0) return;
-      const signed = zones.map((zoneUID) => ({ zoneUID, writer, ...known.get(zoneUID)! }));
-      await sessions.tend((session) => insertCheckpoints(session, signed, signer, now));
-      for (const { zoneUID, hash } of signed) if (known.get(zoneUID)!.hash === hash) unsigned.delete(zoneUID);
+    sign(sessions, now) {
+      // One after the other: a later number never covers less.
+      const signed = signing.then(() => signUnsigned(sessions, now));
+      signing = signed.catch(() => undefined);
+      return signed;
     },
   };
 }
