@@ -13,7 +13,10 @@ const store = await openPostgresStore({
 
 async function write(id: string, session: string): Promise<void> {
   const expected = (await store.runtime('zone-uid')).sequence;
-  const result = await store.commit({ decision: decisionOf(id), runtime: { expected, puts: [sessionOf(session)] } });
+  const result = await store.commit({
+    decision: decisionOf(id, { at: Date.now() }),
+    runtime: { expected, puts: [sessionOf(session)] },
+  });
   if (result.ok) process.stdout.write(`acked ${id} ${result.entry!.sequence}\n`);
 }
 
