@@ -1,9 +1,10 @@
 /** Two replicas over one PostgreSQL: the database crashes and stops, a replica is killed or stands still. */
+import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { until } from '../support/processes.ts';
 import { claimsOf, expectStatus, mandateOf } from './client.ts';
 import { count, howOften } from './counts.ts';
-import { newLedger, startLoad, type Ledger } from './load.ts';
+import { newLedger, startLoad, type Ledger, type Load } from './load.ts';
 import { nothingKnown, reconcile } from './reconcile.ts';
 import { startReplicas, type Replica, type Replicas } from './replicas.ts';
 import { by, kill, READ, ZONE } from './world.ts';
@@ -14,6 +15,8 @@ const PAUSES = howOften(30, 2);
 const STOPS = howOften(10, 1);
 /** Within which a caller is told that the database is gone (security.md). */
 const GONE_MS = 2000;
+/** What a replica knew so long ago proves nothing any more (wire.md: a peer may be ahead by a second). */
+const FRESH_MS = 1000;
 
 const manyMore = (ledger: Ledger, answers: number) => {
   const wanted = ledger.acknowledged + answers;
@@ -26,10 +29,27 @@ const manyMore = (ledger: Ledger, answers: number) => {
 };
 const anyMoment = () => 1 + Math.floor(Math.random() * 60);
 
-/** What both replicas say and what the database holds, after all that happened. */
-async function expectWhole(replicas: Replicas, ledger: Ledger) {
+/** Between two looks: a lost reply may be asked for again for two minutes, and alice's logins last five. */
+const BATCH = 5;
+
+/** `disturb` happens at any moment of a load on both replicas; then what both say, and what the database holds, is compared. */
+async function underLoad(
+  replicas: Replicas,
+  rounds: number,
+  disturb: (round: number, ledger: Ledger, loads: Load[]) => Promise<void>,
+) {
+  const ledger = newLedger();
   const known = nothingKnown();
-  await reconcile(ledger, replicas.all[0].client, known);
+  for (let first = 0; first < rounds; first += BATCH) {
+    const loads = replicas.all.map(({ client }) => startLoad(ledger, client));
+    for (let round = first; round < Math.min(first + BATCH, rounds); round += 1) {
+      await manyMore(ledger, anyMoment());
+      await disturb(round, ledger, loads);
+    }
+    await manyMore(ledger, 20);
+    await Promise.all(loads.map((load) => load.stop()));
+    await reconcile(ledger, replicas.all[0].client, known);
+  }
   await reconcile(ledger, replicas.all[1].client, { ...nothingKnown(), approvals: known.approvals });
   const held = await replicas.held(ledger);
   const alarms = await replicas.alarms();
@@ -48,16 +68,10 @@ describe('a database that crashes under load', () => {
     timeFor(CRASHES, 20_000),
     async (context) => {
       const replicas = await startReplicas();
-      const ledger = newLedger();
-      const loads = replicas.all.map(({ client }) => startLoad(ledger, client));
-      for (let round = 0; round < CRASHES; round += 1) {
-        await manyMore(ledger, anyMoment());
+      const counts = await underLoad(replicas, CRASHES, async () => {
         await replicas.database.server.stop('SIGQUIT');
         await replicas.database.server.start();
-      }
-      await manyMore(ledger, 60);
-      await Promise.all(loads.map((load) => load.stop()));
-      const counts = await expectWhole(replicas, ledger);
+      });
       count(context, { fault: 'immediate stop of PostgreSQL', runs: CRASHES, ...counts });
     },
   );
@@ -69,20 +83,15 @@ describe('a replica that is killed under load', () => {
     timeFor(KILLS, 20_000),
     async (context) => {
       const replicas = await startReplicas();
-      const ledger = newLedger();
-      const loads = replicas.all.map(({ client }) => startLoad(ledger, client));
-      for (let round = 0; round < KILLS; round += 1) {
+      const counts = await underLoad(replicas, KILLS, async (round, ledger, loads) => {
         const index = round % 2;
         const replica = replicas.all[index]!;
-        await manyMore(ledger, anyMoment());
         await kill(replica.running());
         await loads[index]!.stop();
         await manyMore(ledger, 5);
         await replica.start();
         loads[index] = startLoad(ledger, replica.client);
-      }
-      await Promise.all(loads.map((load) => load.stop()));
-      const counts = await expectWhole(replicas, ledger);
+      });
       count(context, { fault: 'SIGKILL of one replica of two', runs: KILLS, ...counts });
     },
   );
@@ -93,10 +102,10 @@ interface Heartbeat {
   readonly epoch: number;
 }
 
-/** The heartbeats of a feed, as they come; ends with `stop`. */
-async function follow({ url }: Replica, token: string, stop: AbortSignal): Promise<Heartbeat[]> {
+/** The heartbeats of a feed, as they come, and a way to ask for more as a gateway does; ends with `stop`. */
+async function follow({ url }: Replica, token: string, stop: AbortSignal) {
   const heartbeats: Heartbeat[] = [];
-  const headers = { authorization: `Bearer ${token}` };
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const response = await fetch(`${url}/v1/feed?zone_id=${ZONE}`, { headers, signal: stop });
   expect(response.status).toBe(200);
   const read = async (): Promise<void> => {
@@ -110,7 +119,20 @@ async function follow({ url }: Replica, token: string, stop: AbortSignal): Promi
     }
   };
   read().catch(() => undefined);
-  return heartbeats;
+  const acknowledge = async (): Promise<void> => {
+    const body = JSON.stringify({ cursor: '', digest: '', nonce: randomUUID() });
+    const answer = await fetch(`${url}/v1/feed/ack?zone_id=${ZONE}`, { method: 'POST', headers, body });
+    expect(answer.status).toBe(204);
+  };
+  return { heartbeats, acknowledge };
+}
+
+function askUntil(acknowledge: () => Promise<void>, enough: () => boolean): Promise<void> {
+  const ask = async () => {
+    await acknowledge();
+    return enough();
+  };
+  return until(ask, () => 'no heartbeat comes any more', 30_000, 1);
 }
 
 describe('a replica that stands still while the other ends a session', () => {
@@ -122,7 +144,7 @@ describe('a replica that stands still while the other ends a session', () => {
       const [one, two] = replicas.all;
       const token = await replicas.place.gatewayToken();
       const stop = new AbortController();
-      const heartbeats = await follow(two, token, stop.signal);
+      const { heartbeats, acknowledge } = await follow(two, token, stop.signal);
       let minted = 0;
       let proved = 0;
       for (let round = 0; round < PAUSES; round += 1) {
@@ -132,21 +154,24 @@ describe('a replica that stands still while the other ends a session', () => {
         const within = () => two.client.token({ ...by('cart'), ...READ, agent_session_id: session });
         mandateOf(await within());
         process.kill(two.pid(), 'SIGSTOP');
+        const stoppedAt = performance.now();
         expectStatus(await one.client.call(lifecycle, 'DELETE', `/agents/${session}`), 204);
         const after = mandateOf(await one.client.token({ ...by('cart'), ...READ }));
         const epoch = Number(claimsOf(after)['epoch']);
         const seen = heartbeats.length;
-        // They wait for it from before it goes on.
+        await until(
+          () => performance.now() > stoppedAt + FRESH_MS,
+          () => 'unreachable',
+        );
+        // They wait for it from before it goes on, and gateways ask for proof all the time.
         const waiting = Array.from({ length: 10 }, within);
+        const asking = askUntil(acknowledge, () => heartbeats.length > seen + 5);
         process.kill(two.pid(), 'SIGCONT');
         for (const { status } of await Promise.all(waiting)) {
           if (status === 200) minted += 1;
           else expect([403, 503]).toContain(status);
         }
-        await until(
-          () => heartbeats.length > seen,
-          () => 'no heartbeat comes any more',
-        );
+        await asking;
         proved += heartbeats.slice(seen).filter((heartbeat) => heartbeat.epoch < epoch).length;
         await until(two.ready, () => 'it does not come back');
         expect((await within()).status).toBe(403);

@@ -30,8 +30,10 @@ const MAX_BEHIND_MS = 1000;
 const MAX_SKEW_MS = 2000;
 
 export function createFollower({ store, configuration, runtimes, clock, log }: FollowerPorts): Follower {
-  /** By zone UID: since when (monotonic) others have been ahead. */
-  const behindSince = new Map<string, number>();
+  /** By zone UID: when (monotonic) the store was last asked and nobody was ahead. One that was not asked about was just loaded. */
+  const caughtUpAt = new Map<string, number>();
+  /** By zone UID: others are ahead, and that was logged. */
+  const behind = new Set<string>();
   let readAt = Number.NEGATIVE_INFINITY;
   let reading = false;
   let again = false;
@@ -44,7 +46,12 @@ export function createFollower({ store, configuration, runtimes, clock, log }: F
     try {
       const heads = await store.heads();
       readAt = started;
-      await Promise.all([...configuration.zones().values()].map((zone) => follow(zone, heads.get(zone.snapshot.uid))));
+      await Promise.all(
+        [...configuration.zones().values()].map(async (zone) => {
+          await follow(zone, heads.get(zone.snapshot.uid));
+          note(zone, heads.get(zone.snapshot.uid), started);
+        }),
+      );
     } catch {
       // An unreadable store is what this is here to notice: nothing proves freshness until it answers again.
     } finally {
@@ -57,9 +64,14 @@ export function createFollower({ store, configuration, runtimes, clock, log }: F
     if (!head) return;
     if (head.sequence > (configuration.zones().get(id)?.runtime.sequence() ?? 0)) await runtimes.refresh(uid);
     if (isBehind(uid, id, head)) await adopt(uid, id);
-    if (!isBehind(uid, id, head)) behindSince.delete(uid);
-    else if (!behindSince.has(uid)) {
-      behindSince.set(uid, clock.monotonic());
+  };
+  /** Only what was caught up with counts as read: a replica that stood still knows nothing of how far it is behind. */
+  const note = ({ snapshot: { uid, id } }: ServedZone, head: Head | undefined, started: number): void => {
+    if (!head || !isBehind(uid, id, head)) {
+      caughtUpAt.set(uid, started);
+      behind.delete(uid);
+    } else if (!behind.has(uid)) {
+      behind.add(uid);
       log.info({ zone: id }, 'another replica is ahead');
     }
   };
@@ -86,7 +98,7 @@ export function createFollower({ store, configuration, runtimes, clock, log }: F
     },
     isReading,
     isFresh(zoneUID) {
-      const since = behindSince.get(zoneUID);
+      const since = caughtUpAt.get(zoneUID);
       return isReading() && (since === undefined || clock.monotonic() - since <= MAX_BEHIND_MS);
     },
     problem() {
