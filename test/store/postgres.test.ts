@@ -27,11 +27,22 @@ async function writeUntil(store: Store, name: string, last: number): Promise<num
   let known = 0;
   for (let attempt = 0; known < last; attempt += 1) {
     const runtime = { expected: known, puts: [sessionOf(`${name}-${attempt}`)] };
-    const result = await store.commit({ decision: decisionOf(`${name}-${attempt}`), runtime });
+    const result = await orUnavailable(store.commit({ decision: decisionOf(`${name}-${attempt}`), runtime }));
+    if (!result) continue;
     if (result.ok) own.push((known = result.entry!.sequence));
     else known = (await store.runtimeEntries('zone-uid', known, 1000)).at(-1)!.sequence;
   }
   return own;
+}
+
+/** Who waits for the zone's lock for too long, on a busy machine, is told so and tries again. */
+async function orUnavailable<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof StoreUnavailable) return undefined;
+    throw error;
+  }
 }
 
 describe('two replicas on one database', () => {
@@ -55,13 +66,15 @@ describe('two replicas on one database', () => {
   it(`write ${RACES} runtime entries one after the other, and both learn of all of them in order`, async () => {
     const { place, replicas } = await twoReplicas();
     const owns = await Promise.all(replicas.map((store, index) => writeUntil(store, `r${index}`, RACES)));
-    const sequences = owns.flat().toSorted((a, b) => a - b);
-    expect(sequences).toEqual(sequences.map((_, index) => index + 1));
-    expect(sequences.length).toBeGreaterThanOrEqual(RACES);
     const read = (store: Store) => store.runtimeEntries('zone-uid', 0, 2 * RACES);
     const [first, second] = await Promise.all(replicas.map(read));
-    expect(first!.map(({ sequence }) => sequence)).toEqual(sequences);
+    const sequences = first!.map(({ sequence }) => sequence);
+    expect(sequences).toEqual(sequences.map((_, index) => index + 1));
+    expect(sequences.length).toBeGreaterThanOrEqual(RACES);
     expect(second).toEqual(first);
+    const answered = owns.flat();
+    expect(new Set(answered).size).toBe(answered.length);
+    expect(answered.filter((sequence) => !sequences.includes(sequence))).toEqual([]);
     expect((await replicas[0]!.runtime('zone-uid')).objects).toHaveLength(sequences.length);
     await Promise.all(replicas.map((store) => store.close()));
     expect(await verifyLog(place)).toMatchObject({ alarms: [], chains: 2, records: sequences.length });
