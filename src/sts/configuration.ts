@@ -37,8 +37,10 @@ export interface ZoneEvent {
 }
 
 export interface Configuration {
-  /** Resolves when the first world is served. */
+  /** Resolves when the first world is served, or could not be for now. */
   start(): Promise<void>;
+  /** Something is served: that a zone is unknown means that there is none. */
+  isKnown(): boolean;
   zone(id: string): ServedZone | undefined;
   zones(): ReadonlyMap<string, ServedZone>;
   /** Per kind the resourceVersion that is served whole. */
@@ -99,6 +101,7 @@ export function createConfiguration(ports: ConfigurationPorts): Configuration {
     onDecided: () => wakeQuietly(),
   });
   let patienceMs = PREPARE_MS;
+  let wasApplied = false;
 
   const pass = async (): Promise<void> => {
     const seen = source.versions();
@@ -106,6 +109,7 @@ export function createConfiguration(ports: ConfigurationPorts): Configuration {
     const serving = { served, announced, remembered, replace, readiness, patienceMs };
     const outcome = await serve(snapshot, serving, ports);
     patienceMs = PATIENCE_MS;
+    wasApplied = true;
     if (outcome !== 'pending') versions = seen;
     if (outcome === 'whole') schedule(nextChange);
     else retryLater();
@@ -147,6 +151,7 @@ export function createConfiguration(ports: ConfigurationPorts): Configuration {
       unsubscribe = source.onChange(wakeQuietly);
       await wake();
     },
+    isKnown: () => wasApplied || served.size > 0,
     zone: (id) => served.get(id),
     zones: () => served,
     versions: () => versions,

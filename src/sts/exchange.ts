@@ -106,6 +106,7 @@ async function authenticate(form: TokenForm, credentials: ClientCredentials, cal
   if (wait !== undefined) throw toLimited(wait, 'too many assertions from this address failed');
   const now = ports.clock.now();
   const zone = ports.configuration.zone(form.zoneID);
+  if (!zone && !ports.configuration.isKnown()) throw toUnavailable('the first configuration is not served yet');
   try {
     const client = await authenticateClient(credentials, zone?.snapshot, form.zoneID, now, ports.authentication);
     if (!zone) throw new OAuthError('zone_invalid', 'no accepted Zone has this id');

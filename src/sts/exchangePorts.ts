@@ -15,7 +15,7 @@ import type { Runtimes } from './runtime/runtimes.ts';
 export interface ExchangePorts {
   /** The STS base URL. */
   readonly issuer: string;
-  readonly configuration: Pick<Configuration, 'zone' | 'reached'>;
+  readonly configuration: Pick<Configuration, 'zone' | 'isKnown' | 'reached'>;
   readonly authentication: SubjectPorts;
   readonly policies: Pick<PolicyEngine, 'evaluate'>;
   readonly store: Pick<Store, 'commit'>;

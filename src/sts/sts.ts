@@ -114,7 +114,7 @@ export function createSTS(config: STSConfig, ports: STSPorts): STS {
     hub,
     metrics,
     report,
-    readiness: () => toReadiness(served, follower),
+    readiness: () => toReadiness(served && configuration.isKnown(), follower),
   });
   let unwatch: () => void = () => undefined;
 
@@ -223,7 +223,7 @@ function zoneOf(body: unknown): string {
 }
 
 function toReadiness(served: boolean, follower: Follower): Readiness {
-  if (!served) return { ready: false, reason: 'the first configuration is not compiled yet' };
+  if (!served) return { ready: false, reason: 'the first configuration is not served yet' };
   const problem = follower.problem();
   return problem === undefined ? { ready: true } : { ready: false, reason: problem };
 }

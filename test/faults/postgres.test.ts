@@ -48,6 +48,7 @@ async function underLoad(
     }
     await manyMore(ledger, 20);
     await Promise.all(loads.map((load) => load.stop()));
+    expect(ledger.wrong).toEqual([]);
     await reconcile(ledger, replicas.all[0].client, known);
   }
   await reconcile(ledger, replicas.all[1].client, { ...nothingKnown(), approvals: known.approvals });
