@@ -1,5 +1,5 @@
 /** Operators' commands against a real `caracal up`: what runs is shown, decided, revoked and frozen. */
-import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -179,6 +179,13 @@ describe('a command that cannot be', () => {
   ])('%s says what is wrong and what to do', async (args, exit, message) => {
     const result = await run(args);
     expect([result.exit, result.err]).toEqual([exit, expect.stringContaining(message)]);
+  });
+
+  it('never goes elsewhere where the address in the data folder cannot be read', async () => {
+    const odd = join(folder, 'odd');
+    await mkdir(join(odd, 'runtime-server'), { recursive: true });
+    const { exit, err } = await run(['sessions', '--data', odd]);
+    expect([exit, err]).toEqual([2, expect.stringContaining(`${odd} cannot be read`)]);
   });
 
   it('says that nothing answers, and where', async () => {

@@ -78,7 +78,7 @@ async function findLocal(options: ConnectOptions, runtime: Runtime): Promise<Kub
   const isNamed = (options.data ?? options.server ?? options.tokenFile) !== undefined;
   if (!isNamed && env['CARACAL_KUBECTL_PLUGIN'] === '1') return undefined;
   const data = resolve(cwd, options.data ?? DEFAULT_DATA);
-  const server = options.server ?? (await readLocalServer(data).catch(() => undefined));
+  const server = options.server ?? (await findServer(data));
   if (server === undefined) {
     if (!isNamed) return undefined;
     throw new CommandError(
@@ -90,6 +90,19 @@ async function findLocal(options: ConnectOptions, runtime: Runtime): Promise<Kub
   const path = options.tokenFile === undefined ? join(data, TOKEN_FILE) : resolve(cwd, options.tokenFile);
   const token = await readToken(path);
   return { server: server.replace(/\/+$/, ''), tls: {}, authorization: () => Promise.resolve(`Bearer ${token}`) };
+}
+
+/** One that is there and cannot be read is told: the command must not go to a cluster instead. */
+async function findServer(data: string): Promise<string | undefined> {
+  try {
+    return await readLocalServer(data);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CommandError(
+      `${data} cannot be read (${why}): use the user that runs \`caracal up\`, or name --server`,
+      2,
+    );
+  }
 }
 
 /** A bearer token in the clear goes to this machine only. */
