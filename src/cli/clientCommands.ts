@@ -32,6 +32,9 @@ function addToken(program: Command, session: Session): void {
         .choices(['id_token', 'access_token', 'jwt'])
         .default('id_token'),
     )
+    .option('--agent-session <id>', 'the agent session within which it asks')
+    .option('--delegation-edge <id>', 'with --agent-session: the edge under which it asks')
+    .option('--challenge <id>', 'the approved step-up that this request spends')
     .option('--ttl <duration>', 'lifetime to ask for')
     .option('--ca-file <file>', 'PEM certificates to trust for the STS')
     .addOption(new Option('--output <form>', 'what to print').choices(['table', 'json', 'token']).default('table'))

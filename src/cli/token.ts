@@ -21,6 +21,9 @@ export interface TokenOptions {
   readonly clientSecretFile?: string;
   readonly subjectTokenFile?: string;
   readonly subjectTokenType: 'id_token' | 'access_token' | 'jwt';
+  readonly agentSession?: string;
+  readonly delegationEdge?: string;
+  readonly challenge?: string;
   readonly ttl?: string;
   readonly caFile?: string;
   readonly output: 'table' | 'json' | 'token';
@@ -55,6 +58,10 @@ async function toForm(issuer: string, options: TokenOptions, runtime: Runtime): 
     form.append('subject_token', await readSecretFile(options.subjectTokenFile, '--subject-token-file', runtime));
     form.append('subject_token_type', `${TOKEN_TYPE}:${options.subjectTokenType}`);
   }
+  const { agentSession, delegationEdge, challenge } = options;
+  if (agentSession !== undefined) form.append('agent_session_id', agentSession);
+  if (delegationEdge !== undefined) form.append('delegation_edge_id', delegationEdge);
+  if (challenge !== undefined) form.append('challenge_id', challenge);
   if (options.ttl !== undefined) form.append('ttl_seconds', `${parseSeconds(options.ttl, '--ttl')}`);
   return form;
 }

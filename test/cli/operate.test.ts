@@ -131,6 +131,8 @@ describe('the commands that act', () => {
       out: `approved: quickstart.assistant, for itself: orders:read on ${ORDERS} (tier money)\n`,
     });
     expect((await caracal('challenges')).err).toBe('no stepupchallenges\n');
+    const spent = await token(...read, '--ttl', '60s', '--challenge', id);
+    expect(spent['access_token']).toEqual(expect.any(String));
     const again = await caracal('approve', id);
     expect([again.exit, again.err]).toEqual([1, 'error: the challenge cannot be decided: not pending\n']);
   });
@@ -145,6 +147,7 @@ describe('the commands that act', () => {
 
   it('end a session with all that rests on it', async () => {
     const session = await startAgent();
+    expect((await token(...read, '--agent-session', session))['access_token']).toEqual(expect.any(String));
     const { exit, out } = await caracal('revoke', 'session', session);
     expect([exit, out]).toEqual([0, `revoked: session ${session}, and all that rests on it\n`]);
     expect((await caracal('sessions')).out).not.toContain(session);
