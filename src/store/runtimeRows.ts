@@ -1,6 +1,6 @@
 /** Runtime state as rows: objects and the entries that wrote them, sealed, the entries each after the one before. */
 import type { RuntimeEntry, RuntimeObject, RuntimeWrite } from '../authority/runtime.ts';
-import { toForgetAt } from './forgetting.ts';
+import { toForgetAt } from '../authority/forgetting.ts';
 import type { Seal } from './seal.ts';
 import { toForged } from './seal.ts';
 import { checkTally, raised, tallied, type ZoneHead } from './zoneHead.ts';

@@ -161,6 +161,15 @@ describe('an agent session', () => {
     expect((await within(session)).status).toBe(200);
   });
 
+  it('is told for a day after its end, and then forgotten, in memory too', async () => {
+    const session = await startAgent(sts, cart, 'shop.cart', { ttl_seconds: 60 });
+    const state = async () => call(sts, await lifecycleOf(sts), 'GET', `/agents/${session}`);
+    sts.advance(24 * 3600);
+    await expect.poll(async () => (await state()).body['status']).toBe('expired');
+    sts.advance(25 * 3600);
+    await expect.poll(async () => errorOf(await state())).toBe('404 agent_session_not_found');
+  });
+
   it('is listed a page at a time', async () => {
     const parent = await startAgent(sts, cart, 'shop.cart');
     const children: string[] = [];

@@ -1,5 +1,6 @@
 /** Each zone's runtime state as this replica knows it: loaded once, changed one decision after the other, in the order of the store. */
-import type { RuntimeEntry } from '../../authority/runtime.ts';
+import { toForgetAt } from '../../authority/forgetting.ts';
+import type { RuntimeEntry, RuntimeObject } from '../../authority/runtime.ts';
 import { createRuntimeIndex, type RuntimeIndex, type RuntimeView } from '../../authority/runtimeIndex.ts';
 import { RuntimeEntriesGone, type Commit, type CommitResult, type Store } from '../../store/store.ts';
 import { toUnavailable } from '../errors.ts';
@@ -32,6 +33,8 @@ export interface Runtimes {
   write<T>(zoneUID: string, decide: (view: RuntimeView) => Decision<T>): Promise<Written<T>>;
   /** Takes what others wrote since; calls that come while one is under way share the next. Rejects with StoreUnavailable. */
   refresh(zoneUID: string): Promise<void>;
+  /** Takes out of memory what the store forgets as well. `now` in Unix milliseconds. */
+  forget(zoneUID: string, now: number): Promise<void>;
   /** Called after each entry that this replica took; returns the stop function. */
   onEntry(listener: (zoneUID: string, entry: RuntimeEntry) => void): () => void;
   /** Called after the state was loaded anew, since entries in between were forgotten; returns the stop function. */
@@ -124,6 +127,10 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
   return {
     open: load,
     refresh,
+    async forget(zoneUID, now) {
+      const index = await load(zoneUID);
+      index.forget(allOf(index).filter((object) => (toForgetAt(object) ?? Number.POSITIVE_INFINITY) * 1000 < now));
+    },
     onEntry(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -142,6 +149,10 @@ export function createRuntimes({ store, raised }: RuntimesPorts): Runtimes {
       return turn;
     },
   };
+}
+
+function allOf(view: RuntimeView): readonly RuntimeObject[] {
+  return [...view.sessions(), ...view.edges(), ...view.challenges(), ...view.answers()];
 }
 
 type Shared = () => Promise<void>;

@@ -11,7 +11,7 @@ import type { Runtimes } from './runtimes.ts';
 
 export interface SweepPorts extends ActPorts {
   readonly configuration: Pick<Configuration, 'zones'>;
-  readonly runtimes: Pick<Runtimes, 'write'>;
+  readonly runtimes: Pick<Runtimes, 'write' | 'forget'>;
   readonly log: Log;
 }
 
@@ -27,11 +27,14 @@ const CAUSES: readonly Cause[] = [
 ];
 
 const EVERY_MS = 500;
+/** Nobody waits for what is forgotten, and looking at all that is kept costs more than at what lives. */
+const FORGET_EVERY_MS = 60_000;
 
 export function createSweep(ports: SweepPorts): { start(): void; close(): void } {
   const { clock, configuration, log, runtimes } = ports;
   let timer: NodeJS.Timeout | undefined;
   let sweeping = false;
+  let forgotAt = clock.now();
 
   const end = async (zone: ServedZone, { name, by, find }: Cause): Promise<void> => {
     if (!find(zone.runtime, zone, clock.now())) return;
@@ -47,9 +50,12 @@ export function createSweep(ports: SweepPorts): { start(): void; close(): void }
   const sweep = async (): Promise<void> => {
     if (sweeping) return;
     sweeping = true;
+    const isForgetting = clock.now() - forgotAt >= FORGET_EVERY_MS;
+    if (isForgetting) forgotAt = clock.now();
     for (const zone of [...configuration.zones().values()]) {
       try {
         for (const cause of CAUSES) await end(zone, cause);
+        if (isForgetting) await runtimes.forget(zone.snapshot.uid, clock.now());
       } catch (error) {
         const members = { zone: zone.snapshot.id, error: error instanceof Error ? error.message : '' };
         log.error(members, 'what is over could not be ended; it is tried again');

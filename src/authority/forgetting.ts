@@ -1,6 +1,6 @@
 /** When a runtime object may be forgotten: some time after it is over, so that whoever asks is told how it ended. */
-import type { AgentSession, DelegationEdge } from '../authority/agents/model.ts';
-import type { RuntimeObject } from '../authority/runtime.ts';
+import type { AgentSession, DelegationEdge } from './agents/model.ts';
+import type { RuntimeObject } from './runtime.ts';
 
 /** Seconds that what is over is kept. */
 const KEPT_S = 24 * 3600;
